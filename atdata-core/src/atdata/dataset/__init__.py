@@ -1,0 +1,19 @@
+"""Datasets: typed samples read from shards, batched, shuffled, viewed, exported, loaded by name."""
+
+from __future__ import annotations
+
+from atdata.dataset.batch import SampleBatch
+from atdata.dataset.dataset import Dataset
+from atdata.dataset.loading import DatasetDict, load_dataset
+from atdata.dataset.source import as_source
+from atdata.dataset.url import ShardSource, URLSource
+
+__all__ = [
+    "Dataset",
+    "DatasetDict",
+    "SampleBatch",
+    "ShardSource",
+    "URLSource",
+    "as_source",
+    "load_dataset",
+]

@@ -1,0 +1,166 @@
+"""``load_dataset``: a dataset by path, pattern, URL, or name in an index."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from atdata import plugins
+from atdata.errors import NoDataFilesError
+from atdata.protocols import AbstractIndex, IndexEntry
+from atdata.dataset.dataset import Dataset
+from atdata.dataset.files import find_files, fixed_folder
+from atdata.dataset.source import as_source
+from atdata.dataset.splits import DEFAULT_SPLIT, DatasetDict, group_by_split
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T")
+
+DataFiles = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+
+_REFERENCE = re.compile(r"@([^/]+)/|at://|atdata://([^/]+)/")
+
+
+@overload
+def load_dataset(
+    path: str,
+    sample_type: type[T],
+    *,
+    split: str,
+    data_files: DataFiles | None = None,
+    streaming: bool = False,
+    index: AbstractIndex | None = None,
+) -> Dataset[T]: ...
+@overload
+def load_dataset(
+    path: str,
+    sample_type: type[T],
+    *,
+    split: None = None,
+    data_files: DataFiles | None = None,
+    streaming: bool = False,
+    index: AbstractIndex | None = None,
+) -> DatasetDict[T]: ...
+@overload
+def load_dataset(
+    path: str,
+    sample_type: None = None,
+    *,
+    split: str,
+    data_files: DataFiles | None = None,
+    streaming: bool = False,
+    index: AbstractIndex | None = None,
+) -> Dataset[Any]: ...
+@overload
+def load_dataset(
+    path: str,
+    sample_type: None = None,
+    *,
+    split: None = None,
+    data_files: DataFiles | None = None,
+    streaming: bool = False,
+    index: AbstractIndex | None = None,
+) -> DatasetDict[Any]: ...
+def load_dataset(
+    path: str,
+    sample_type: type[Any] | None = None,
+    *,
+    split: str | None = None,
+    data_files: DataFiles | None = None,
+    streaming: bool = False,
+    index: AbstractIndex | None = None,
+) -> Dataset[Any] | DatasetDict[Any]:
+    """Load a dataset from files, URLs, or an index.
+
+    ``path`` is a file, folder, glob or brace pattern, a URL of these forms, or a reference:
+    ``@local/name``, ``@handle/name``, ``atdata://...`` or ``at://...``. Splits are told apart by the
+    names of files and folders, and what names none is ``train``. ``data_files`` names files below
+    the path instead: one pattern, several, or several by split. Without ``sample_type`` samples are
+    of the type the index knows, or ``DictSample``. ``streaming`` is remembered and changes nothing,
+    as datasets always stream. References without ``index`` go to the default index, or to the
+    plugin that resolves them.
+
+    Returns the dataset of one split if ``split`` is given, else all of them in a ``DatasetDict``.
+
+    Raises:
+        NoDataFilesError: nothing is at the path.
+        SplitNotFoundError: there is no such split.
+        NotFoundError: the index has no such dataset.
+    """
+    path = os.fspath(path)
+    if match := _REFERENCE.match(path):
+        splits = _from_index(path, match, sample_type, index)
+    else:
+        files = _listed_files(path, data_files) if data_files is not None else _found_files(path)
+        splits = {name: Dataset(as_source(urls), sample_type=sample_type) for name, urls in files.items()}
+    found: DatasetDict[Any] = DatasetDict(splits, sample_type, streaming)
+    return found if split is None else found.choose(split)
+
+
+def _found_files(path: str) -> dict[str, list[str]]:
+    return group_by_split(find_files(path), fixed_folder(path))
+
+
+def _listed_files(path: str, data_files: DataFiles) -> dict[str, list[str]]:
+    by_split = data_files if isinstance(data_files, Mapping) else {DEFAULT_SPLIT: data_files}
+    return {
+        split: [file for pattern in _as_list(patterns) for file in find_files(os.path.join(path, pattern))]
+        for split, patterns in by_split.items()
+    }
+
+
+def _as_list(patterns: str | Sequence[str]) -> Sequence[str]:
+    return [patterns] if isinstance(patterns, str) else patterns
+
+
+def _from_index(
+    path: str, match: re.Match[str], sample_type: type[Any] | None, index: AbstractIndex | None
+) -> dict[str, Dataset[Any]]:
+    if index is None:
+        resolve: Any = plugins.load("authority", _authority(match))
+        index = resolve(path)
+    entry = index.get_dataset(path.removeprefix("@local/"))
+    return entry_datasets(entry, index, sample_type)
+
+
+def _authority(match: re.Match[str]) -> Literal["local", "@", "at"]:
+    """Name who resolves a reference: the default index, or whoever knows handles or AT URIs."""
+    if match[0] == "at://":
+        return "at"
+    return "local" if "local" in (match[1], match[2]) else "@"
+
+
+def entry_datasets(
+    entry: IndexEntry, index: AbstractIndex, sample_type: type[Any] | None = None
+) -> dict[str, Dataset[Any]]:
+    """Make the datasets of an index entry, by split.
+
+    Shards are opened through the index where it says how (``create_source``), else by their URLs.
+    """
+    kind = sample_type or index.decode_schema(entry.schema_ref)
+    shards = list(getattr(entry, "shards", None) or ())
+    if not entry.data_urls:
+        raise NoDataFilesError(f"dataset {entry.name!r} has no shards", name=entry.name)
+    create_source = getattr(index, "create_source", as_source)
+    if any(shard.split for shard in shards):
+        groups: dict[str, list[str]] = {}
+        for shard in shards:
+            groups.setdefault(shard.split or DEFAULT_SPLIT, []).append(shard.url)
+    else:
+        groups = group_by_split(entry.data_urls, _common_folder(entry.data_urls))
+    counts = {shard.url: shard.count for shard in shards}
+    return {
+        split: Dataset(create_source(urls), sample_type=kind).with_info(
+            metadata=entry.metadata,
+            count=sum(counts[url] for url in urls) if counts.keys() >= set(urls) else None,
+        )
+        for split, urls in groups.items()
+    }
+
+
+def _common_folder(urls: Sequence[str]) -> str:
+    return os.path.dirname(os.path.commonprefix(urls)) if len(urls) > 1 else os.path.dirname(urls[0])

@@ -1,0 +1,61 @@
+"""What all data sources share, and how anything a dataset is made from becomes one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any
+
+from atdata import plugins
+from atdata.errors import PluginNotFoundError, UntrustedInputError
+from atdata.protocols import DataSource
+from atdata.dataset.url import URLSource
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_PIPE = re.compile(r"\s*pipe:", re.IGNORECASE)
+_BUILT_IN = frozenset({"file", "http", "https"})
+
+
+def as_source(where: str | os.PathLike[str] | Sequence[str] | DataSource | Any) -> Any:
+    """Make a data source of a URL or path, a list of them, or what is a source already.
+
+    URLs of a scheme that a plugin serves go to that plugin's source.
+    """
+    if isinstance(where, str | os.PathLike):
+        where = [os.fspath(where)]
+    if not isinstance(where, Sequence):
+        if not hasattr(where, "open_shard"):
+            raise TypeError(f"a dataset is made from a URL, a list of URLs or a source, not {where!r:.80}")
+        return where
+    urls = list(where)
+    for url in urls:
+        if _PIPE.match(url):
+            raise UntrustedInputError(
+                f"pipe: URLs run a command and are never opened ({url!r:.80}); "
+                "save the command's output to a file",
+                url=url,
+            )
+    schemes = {match[1].lower() if (match := _SCHEME.match(url)) else "file" for url in urls}
+    if len(schemes) == 1 and not schemes <= _BUILT_IN:
+        return _from_plugin(schemes.pop(), urls)
+    return URLSource(urls)
+
+
+def _from_plugin(scheme: str, urls: list[str]) -> Any:
+    try:
+        kind: Any = plugins.load("data source", scheme)
+    except PluginNotFoundError:
+        # fsspec serves many schemes that need no plugin of ours.
+        import fsspec
+
+        if scheme not in fsspec.available_protocols():
+            raise
+        return URLSource(urls)
+    return kind.from_urls(urls)
+
+
+def shard_ids(source: Any) -> list[str]:
+    """Return the identifiers of a source's shards, whichever of the two documented ways it has."""
+    lister = getattr(source, "list_shards", None)
+    return list(lister() if lister is not None else source.shard_list)

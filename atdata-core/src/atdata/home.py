@@ -1,0 +1,20 @@
+"""Where atdata keeps its own files: ``~/.atdata``, or wherever ``ATDATA_HOME`` says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """Return the folder, which need not exist; the environment is read at each call."""
+    return Path(os.environ.get("ATDATA_HOME") or "~/.atdata").expanduser()
+
+
+def make_home() -> Path:
+    """Return the folder, made or tightened so that only its owner can enter."""
+    folder = home()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder

@@ -1,0 +1,301 @@
+"""``Index``: schemas and datasets by name, over any record store, with their shards in any store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+from atdata.dataset import Dataset, as_source
+from atdata.errors import NotFoundError
+from atdata.index.cids import content_cid
+from atdata.index.datasets import DatasetRegistry
+from atdata.index.entry import LocalDatasetEntry
+from atdata.index.names import check_dataset_name, to_path
+from atdata.index.namespace import TypeNamespace
+from atdata.index.opening import default_store, open_provider
+from atdata.index.provider import IndexProvider
+from atdata.index.references import LOCAL, Reference
+from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
+from atdata.index.stubs import StubFolder
+from atdata.index.writing import write_splits
+from atdata.protocols import AbstractDataStore
+from atdata.stores import Cut, DataStore
+
+T = TypeVar("T")
+
+
+class Index:
+    """A registry of datasets and their schemas.
+
+    Without arguments a scratch index that goes with the process. ``path=`` keeps it in an SQLite
+    file, ``dsn=`` in PostgreSQL, ``redis=`` (a client, also as first argument), ``url=`` or
+    ``host=``/``port=``/``db=`` in Redis; ``provider=`` names any other installed provider, or is
+    one. Shards are written to ``data_store``; without one, to a folder ``data`` beside the file, or
+    a temporary one. Several threads and processes may use the same database at once.
+    """
+
+    def __init__(
+        self,
+        redis: Any = None,
+        data_store: AbstractDataStore | None = None,
+        auto_stubs: bool = False,  # noqa: FBT001, FBT002 -- documented so
+        stub_dir: str | os.PathLike[str] | None = None,
+        *,
+        provider: str | IndexProvider | None = None,
+        path: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
+        self._provider = open_provider(provider, {"redis": redis, "path": path, **options})
+        self._datasets = DatasetRegistry(self._provider)
+        self._schemas = SchemaRegistry(self._provider)
+        self._data_store = data_store
+        self._own_store: DataStore | None = None
+        self._path = path
+        self._stubs = StubFolder(stub_dir) if auto_stubs else None
+        self.types = TypeNamespace()
+
+    @property
+    def provider(self) -> IndexProvider:
+        """The record store underneath."""
+        return self._provider
+
+    @property
+    def data_store(self) -> AbstractDataStore | None:
+        """The store given for shards, None if there is none."""
+        return self._data_store
+
+    def write(
+        self,
+        samples: Iterable[Any] | Mapping[str, Iterable[Any]],
+        *,
+        name: str,
+        metadata: Mapping[str, Any] | None = None,
+        prefix: str | None = None,
+        **cut: int,
+    ) -> LocalDatasetEntry:
+        """Write samples as shards, publish their schema, and register the dataset under a name.
+
+        Samples are streamed from any iterable, or from one per split in a mapping, all of one type.
+        ``maxcount`` and ``maxsize`` say when a new shard begins. Nothing is registered, and no
+        shard stays, unless everything was written. Writing a name again makes its next revision.
+
+        Raises:
+            EmptyDatasetError: there are no samples.
+            FieldError: a sample does not fit its type, or the first one's.
+            StorageError: the shards cannot be stored.
+        """
+        check_dataset_name(name)
+        with write_splits(self._store(), samples, prefix or to_path(name), Cut(**cut)) as written:
+            record = self._schemas.ensure(written.sample_type)
+            return self._datasets.add(
+                LocalDatasetEntry(
+                    name,
+                    record.ref,
+                    [shard.url for shard in written.shards],
+                    metadata,
+                    shards=written.shards,
+                    content_cid=content_cid(record.fields, [shard.sha256 for shard in written.shards]),
+                )
+            )
+
+    def insert_dataset(
+        self,
+        ds: Dataset[Any],
+        *,
+        name: str,
+        schema_ref: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        prefix: str | None = None,
+        **options: Any,
+    ) -> LocalDatasetEntry:
+        """Register a dataset; with a data store its samples are written there first.
+
+        Further options go to the store, ``maxcount`` and ``maxsize`` for example. Without
+        ``schema_ref`` the schema of its sample type is published, or found published already.
+        """
+        metadata = metadata if metadata is not None else ds.metadata
+        if self._data_store is None:
+            return self.add_entry(ds, name=name, schema_ref=schema_ref, metadata=metadata)
+        check_dataset_name(name)
+        prefix = prefix or to_path(name)
+        if isinstance(self._data_store, DataStore) and schema_ref is None:
+            return self.write(ds, name=name, metadata=metadata, prefix=prefix, **options)
+        urls = self._data_store.write_shards(ds, prefix=prefix, **options)
+        return self._add(name, schema_ref, ds.sample_type, urls, metadata)
+
+    def add_entry(
+        self,
+        ds: Dataset[Any],
+        *,
+        name: str,
+        schema_ref: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> LocalDatasetEntry:
+        """Register a dataset where it lies; its pattern or URLs are kept as they are."""
+        metadata = metadata if metadata is not None else ds.metadata
+        return self._add(name, schema_ref, ds.sample_type, [ds.url], metadata)
+
+    def get_dataset(self, ref: str) -> LocalDatasetEntry:
+        """Return the newest revision of a dataset, or that of ``name@revision``.
+
+        ``atdata://local/dataset/name`` and ``@local/name`` are the same as ``name``.
+        """
+        reference = Reference.parse(ref, "dataset")
+        revision = reference.version
+        if reference.authority != LOCAL or (revision is not None and not revision.isdecimal()):
+            raise NotFoundError(f"no dataset {ref!r:.300} in this index; its names are local", ref=ref)
+        return self._datasets.get(reference.name, None if revision is None else int(revision))
+
+    def get_entry(self, cid: str) -> LocalDatasetEntry:
+        """Return an entry by its CID."""
+        return self._datasets.get_by_cid(cid)
+
+    def get_entry_by_name(self, name: str) -> LocalDatasetEntry:
+        """Return the newest revision of a name."""
+        return self._datasets.get(name)
+
+    def history(self, name: str) -> list[LocalDatasetEntry]:
+        """Return all revisions of a dataset, newest first."""
+        return self._datasets.history(name)
+
+    def delete(self, name: str) -> None:
+        """Forget a dataset with all its revisions; its shards stay where they are."""
+        self._datasets.delete(name)
+
+    @property
+    def datasets(self) -> Iterator[LocalDatasetEntry]:
+        """The newest revision of every dataset, by name, fetched as it is iterated."""
+        return self._datasets.iterate()
+
+    @property
+    def entries(self) -> Iterator[LocalDatasetEntry]:
+        """The same as ``datasets``."""
+        return self._datasets.iterate()
+
+    @property
+    def all_entries(self) -> list[LocalDatasetEntry]:
+        """The same as ``list_datasets()``."""
+        return self.list_datasets()
+
+    def list_datasets(self) -> list[LocalDatasetEntry]:
+        """Return the newest revision of every dataset, by name."""
+        return list(self._datasets.iterate())
+
+    def list_entries(self) -> list[LocalDatasetEntry]:
+        """Return the same as ``list_datasets``."""
+        return self.list_datasets()
+
+    def publish_schema(
+        self,
+        sample_type: type,
+        *,
+        version: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Store the schema of a sample type and return its reference.
+
+        Without a version the patch of the latest is bumped, from 1.0.0 on. A version that exists
+        is left as it is if the fields are the same.
+
+        Raises:
+            ConflictError: the version exists with other fields, which it names.
+            SampleTypeError: the class is no sample type.
+        """
+        return self._schemas.publish(sample_type, version, description, metadata).ref
+
+    def get_schema(self, ref: str) -> dict[str, Any]:
+        """Return a schema record with its reference as ``$ref``; without version, the highest."""
+        return self._schemas.get(ref).to_dict()
+
+    def get_schema_record(self, ref: str) -> LocalSchemaRecord:
+        """Return a schema record as an object."""
+        return self._schemas.get(ref)
+
+    @property
+    def schemas(self) -> Iterator[LocalSchemaRecord]:
+        """All schema records, fetched as they are iterated."""
+        return self._schemas.iterate()
+
+    def list_schemas(self) -> list[dict[str, Any]]:
+        """Return all schema records, each with its reference as ``$ref``."""
+        return [record.to_dict() for record in self._schemas.iterate()]
+
+    def decode_schema(self, ref: str) -> type[Any]:
+        """Make a sample class of a stored schema; the same class each time.
+
+        With ``auto_stubs`` a module for editors is written beside.
+
+        Raises:
+            NotFoundError: there is no such schema.
+            SchemaError: it has fields that are not supported.
+        """
+        record = self._schemas.get(ref)
+        if self._stubs is not None:
+            self._stubs.write(record)
+        return record.to_type()
+
+    def decode_schema_as(self, ref: str, type_hint: type[T]) -> type[T]:  # noqa: ARG002
+        """Decode a schema, to be seen by type checkers as ``type_hint``."""
+        return cast("type[T]", self.decode_schema(ref))
+
+    def load_schema(self, ref: str) -> type[Any]:
+        """Decode a schema and keep the class as ``index.types.{its name}``."""
+        sample_type = self.decode_schema(ref)
+        self.types.add(sample_type)
+        return sample_type
+
+    def get_import_path(self, ref: str) -> str | None:
+        """Return the module that holds a schema's class, None without ``auto_stubs``."""
+        return None if self._stubs is None else self._stubs.import_path(self._schemas.get(ref))
+
+    def clear_stubs(self) -> int:
+        """Remove the generated modules and return how many there were."""
+        return 0 if self._stubs is None else self._stubs.clear()
+
+    @property
+    def stub_dir(self) -> Path | None:
+        """The folder of generated modules, None without ``auto_stubs``."""
+        return None if self._stubs is None else self._stubs.folder
+
+    def create_source(self, urls: Sequence[str]) -> Any:
+        """Make a data source of shard URLs, with the access of the index's store."""
+        create = getattr(self._data_store, "create_source", None)
+        if create is not None:
+            return create(urls)
+        read_url = self._data_store.read_url if self._data_store is not None else str
+        return as_source([read_url(url) for url in urls])
+
+    def close(self) -> None:
+        """Release the record store; closing twice is fine."""
+        self._provider.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Index({self._provider!r}, data_store={self._data_store!r})"
+
+    def _add(
+        self,
+        name: str,
+        schema_ref: str | None,
+        sample_type: type,
+        urls: Sequence[str],
+        metadata: Mapping[str, Any] | None,
+    ) -> LocalDatasetEntry:
+        check_dataset_name(name)
+        ref = schema_ref or self._schemas.ensure(sample_type).ref
+        return self._datasets.add(LocalDatasetEntry(name, ref, urls, metadata))
+
+    def _store(self) -> AbstractDataStore:
+        if self._data_store is not None:
+            return self._data_store
+        if self._own_store is None:
+            self._own_store = default_store(self._path, self)
+        return self._own_store

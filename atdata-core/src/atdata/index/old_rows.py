@@ -1,0 +1,135 @@
+"""Records made from the rows that earlier atdata releases kept in their SQL tables."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgpack
+
+from atdata.errors import AtdataError
+from atdata.index.bodies import check_body
+from atdata.index.cids import entry_cid
+from atdata.index.provider import Key, check_key
+
+Record = tuple[Key, bytes]
+
+_EPOCH = "1970-01-01"
+
+
+class OldEntry(NamedTuple):
+    """One row of the table ``dataset_entries``; lists and maps are msgpack."""
+
+    cid: str | None
+    name: str
+    schema_ref: str
+    data_urls: bytes
+    metadata: bytes | None
+    legacy_uuid: str | None
+    created_at: str | None
+
+
+def records_from_entries(rows: Iterable[OldEntry]) -> Iterator[Record]:
+    """Yield the records of datasets, given oldest first: rows of one name become its revisions.
+
+    What JSON cannot hold in ``metadata`` changes its form: bytes become ``{"$bytes": base64}``,
+    times ISO text, NaN and infinities their names. A row that cannot be read is left out with a
+    warning.
+    """
+    revisions: Counter[str] = Counter()
+    newest: dict[str, Record] = {}
+    for row in rows:
+        try:
+            records = _from_entry(row, revisions[row.name] + 1)
+        except (AtdataError, ValueError, TypeError, OverflowError) as error:
+            _warn(f"dataset {row.name!r} ({row.cid})", "dataset_entries", error)
+            continue
+        revisions[row.name] += 1
+        newest[row.name] = records[0]
+        yield from records[1:]
+    yield from newest.values()
+
+
+def records_from_schemas(rows: Iterable[tuple[str, str, str]]) -> Iterator[Record]:
+    """Yield the records of schemas, given as name, version and JSON text."""
+    for name, version, text in rows:
+        try:
+            yield _to_record(Key("schema", name, version), json.loads(text))
+        except (AtdataError, ValueError, TypeError, RecursionError) as error:
+            _warn(f"schema {name!r} {version!r}", "schemas", error)
+
+
+def _from_entry(row: OldEntry, revision: int) -> list[Record]:
+    urls = msgpack.unpackb(row.data_urls)
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise ValueError("data_urls is no list of strings")
+    metadata = None
+    if row.metadata is not None:
+        metadata = msgpack.unpackb(row.metadata, strict_map_key=False, timestamp=3)
+        if not isinstance(metadata, dict):
+            raise ValueError("metadata is no map")
+    cid = row.cid or entry_cid(row.schema_ref, urls)
+    body: dict[str, Any] = {
+        "name": row.name,
+        "schema_ref": row.schema_ref,
+        "data_urls": urls,
+        "metadata": metadata,
+        "cid": cid,
+        "revision": revision,
+        "created_at": _to_iso(row.created_at),
+        "shards": None,
+        "content_cid": None,
+    }
+    if row.legacy_uuid is not None:
+        body["legacy_uuid"] = row.legacy_uuid
+    number = f"{revision:08d}"
+    return [
+        _to_record(Key("dataset", row.name, ""), body),
+        _to_record(Key("revision", row.name, number), body),
+        _to_record(
+            Key("cid", cid, f"{row.name}@{number}"), {"name": row.name, "revision": revision}
+        ),
+    ]
+
+
+def _to_record(key: Key, value: Any) -> Record:
+    body = json.dumps(_to_json(value), ensure_ascii=False, separators=(",", ":")).encode()
+    check_key(key)
+    check_body(body)
+    return key, body
+
+
+def _to_json(value: Any) -> Any:  # noqa: PLR0911 - one return a type
+    if isinstance(value, dict):
+        return {_to_json(str(name)): _to_json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _to_iso(text: str | None) -> str:
+    """Return the UTC time that SQL wrote as ISO 8601; the epoch where there is none."""
+    try:
+        time = datetime.fromisoformat(text or _EPOCH)
+    except ValueError:
+        time = datetime.fromisoformat(_EPOCH)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
+
+
+def _warn(thing: str, table: str, error: Exception) -> None:
+    message = f"{thing} of an earlier release was not taken over and stays in table {table}"
+    warnings.warn(f"{message}: {error}", stacklevel=2)

@@ -1,0 +1,170 @@
+"""Packing and unpacking the samples of one type, prepared once per type.
+
+A sample is one msgpack map from field name to value. Fields of fixed width come first, each kind
+in order of declaration; any order is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgpack
+import numpy as np
+
+from atdata.errors import AtdataError, CorruptDataError, FieldError
+from atdata.samples import headers
+from atdata.samples.fields import Emit, FieldType, Mismatch
+
+_OPTIONAL_RANK = 3
+_TEXT_SHOWN = 60
+_BITS_SHOWN = 256
+
+
+class Field(NamedTuple):
+    """One field of a sample type; ``default`` is a factory, or None where there is none."""
+
+    name: str
+    type: FieldType
+    optional: bool = False
+    default: Callable[[], Any] | None = None
+
+    @property
+    def rank(self) -> int:
+        """Where the packer puts the field: fixed widths first."""
+        return max(self.type.rank, _OPTIONAL_RANK) if self.optional else self.type.rank
+
+
+class Codec:
+    """Turns attribute values into msgpack bytes and back, checking every field on both ways."""
+
+    def __init__(self, type_name: str, fields: tuple[Field, ...]) -> None:
+        self.type_name = type_name
+        self.fields = fields
+        self._names = frozenset(field.name for field in fields)
+        ordered = sorted(fields, key=lambda field: field.rank)
+        self._start = headers.map_header(len(fields))
+        self._writers = [(f.name, headers.str_bytes(f.name), f.type.encode, f.optional) for f in ordered]
+        self._readers = [(f.name, f.type.native, f.type.decode, f.optional) for f in fields]
+
+    def pack(self, sample: object) -> bytes:
+        """Check and pack the fields of a sample."""
+        return b"".join(self.buffers(sample))
+
+    def buffers(self, sample: object) -> list[Any]:
+        """Check the fields and return the packed sample in pieces, arrays not yet copied."""
+        out: list[Any] = [self._start]
+        emit: Emit = out.append
+        for name, key, encode, optional in self._writers:
+            emit(key)
+            value = getattr(sample, name)
+            try:
+                if value is None and optional:
+                    emit(headers.NIL)
+                else:
+                    encode(value, emit)
+            except Mismatch as error:
+                raise self._mismatch(name, error) from None
+        return out
+
+    def unpack(self, data: bytes) -> dict[str, Any]:
+        """Unpack one sample and return the values of all fields, in order of declaration."""
+        return self.convert(unpack_map(data, self.type_name))
+
+    def convert(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Check what msgpack yielded and return the values of all fields."""
+        if raw.keys() != self._names:
+            raw = self._complete(raw)
+        values: dict[str, Any] = {}
+        for name, native, decode, optional in self._readers:
+            value = raw[name]
+            if type(value) is not native and not (value is None and optional):
+                try:
+                    value = decode(value)
+                except Mismatch as error:
+                    raise self._mismatch(name, error) from None
+                except CorruptDataError as error:
+                    raise _renamed(error, f"{self.type_name}.{name}: {error}") from error
+            values[name] = value
+        return values
+
+    def _complete(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Fill in absent fields that have a default, and absent optional ones with None."""
+        if extra := [key for key in raw if key not in self._names]:
+            raise FieldError(
+                f"{self.type_name} has no field {_names(extra)}; "
+                "read with a type that has, or as DictSample",
+                sample_type=self.type_name,
+                fields=extra,
+            )
+        absent = [field for field in self.fields if field.name not in raw]
+        if lost := [f.name for f in absent if f.default is None and not f.optional]:
+            raise FieldError(
+                f"{self.type_name}.{_names(lost)} is missing from the data and has no default; "
+                "give it one, or read with a type without it",
+                sample_type=self.type_name,
+                fields=lost,
+            )
+        return {**raw, **{f.name: f.default() if f.default else None for f in absent}}
+
+    def _mismatch(self, name: str, error: Mismatch) -> FieldError:
+        optional = next(f.optional for f in self.fields if f.name == name)
+        expected = error.expected + (" or None" if optional and not error.path else "")
+        why = f" ({error.why})" if error.why else ""
+        return FieldError(
+            f"{self.type_name}.{name}{error.path}: expected {expected}, got {describe(error.value)}{why}",
+            sample_type=self.type_name,
+            field=name,
+            expected=expected,
+            value_type=type(error.value).__name__,
+        )
+
+
+def unpack_map(data: bytes, type_name: str = "a sample") -> dict[str, Any]:
+    """Unpack bytes that must be exactly one msgpack map with distinct string keys."""
+    try:
+        raw = msgpack.unpackb(data, raw=False, ext_hook=_refuse_extension)
+    except CorruptDataError:
+        raise
+    # msgpack's own exceptions are ValueErrors, but for UnpackException.
+    except (ValueError, RecursionError, msgpack.UnpackException) as error:
+        raise CorruptDataError(f"the bytes of {type_name} are not valid msgpack: {error}") from error
+    if type(raw) is not dict:
+        raise CorruptDataError(f"the bytes of {type_name} hold {describe(raw)}, not a map of fields")
+    if len(raw) != headers.map_length(data):
+        raise CorruptDataError(f"the bytes of {type_name} name a field twice")
+    return raw
+
+
+def describe(value: object) -> str:
+    """Describe a value in an error: its type, and as much of it as fits."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} array of shape {value.shape}"
+    kind = type(value).__name__
+    if value is None or isinstance(value, bool | float):
+        return repr(value) if value is None else f"{kind} {value!r}"
+    # The repr of a very long int is an error of its own, that of a long string is noise.
+    short = value.bit_length() <= _BITS_SHOWN if isinstance(value, int) else _is_short_text(value)
+    return f"{kind} {value!r}" if short else kind
+
+
+def _is_short_text(value: object) -> bool:
+    return isinstance(value, str | bytes) and len(value) <= _TEXT_SHOWN
+
+
+def located(error: AtdataError, where: str, **details: Any) -> AtdataError:
+    """Copy an error, adding where in the data it arose to its sentence and attributes."""
+    return type(error)(f"{error.message} ({where})", **{**error.details, **details})
+
+
+def _refuse_extension(code: int, _data: bytes) -> Any:
+    raise CorruptDataError(f"a sample holds msgpack extension type {code}, which is never stored")
+
+
+def _renamed(error: CorruptDataError, message: str) -> CorruptDataError:
+    return type(error)(message, **error.details)
+
+
+def _names(names: list[Any]) -> str:
+    shown = ", ".join(repr(name) for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004

@@ -1,0 +1,22 @@
+"""Data stores: where shards are written to, and the documented path of those that plugins provide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from atdata import plugins
+from atdata.stores.disk import LocalDiskStore
+from atdata.stores.store import Cut, DataStore, ShardInfo
+
+if TYPE_CHECKING:
+    S3DataStore: Any
+
+__all__ = ["Cut", "DataStore", "LocalDiskStore", "S3DataStore", "ShardInfo"]
+
+_FROM_PLUGINS = {"S3DataStore": "s3"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FROM_PLUGINS:
+        return plugins.load("data store", _FROM_PLUGINS[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,172 @@
+"""The data-store contract, and what every store has in common: cutting samples into shards."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, ClassVar
+
+from atdata.dataset import Dataset
+from atdata.errors import EmptyDatasetError, FieldError
+from atdata.shards import ShardDigest, ShardWriter
+
+DEFAULT_MAXCOUNT = 100_000
+DEFAULT_MAXSIZE = 1 << 30
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """A stored shard: its URL, samples, bytes, SHA-256 in hex, and split if it belongs to one."""
+
+    url: str
+    count: int
+    bytes: int
+    sha256: str
+    split: str | None = None
+
+
+class DataStore(ABC):
+    """Takes whole shards under a name and gives URLs for them.
+
+    A backend implements the five abstract methods; sharding, naming and digests are the same for
+    all. Stores are picklable values that connect when used, safe for several threads and processes.
+    Every method raises ``StorageError`` when the backend fails.
+    """
+
+    @abstractmethod
+    def put(self, name: str, shard: IO[bytes]) -> str:
+        """Store a spooled shard under a name, whole or not at all, and return its URL.
+
+        The file is one from ``spool``, positioned anywhere. ``ConflictError`` if the name is
+        taken, ``InvalidNameError`` if it cannot be stored under.
+        """
+
+    @abstractmethod
+    def open(self, url: str, offset: int = 0) -> IO[bytes]:
+        """Open a shard for reading from an offset; ``ShardNotFoundError`` if it is not there."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the URLs of all shards whose names begin with a prefix, sorted."""
+
+    @abstractmethod
+    def delete(self, url: str) -> None:
+        """Remove a shard; ``ShardNotFoundError`` if it is not there."""
+
+    @abstractmethod
+    def create_source(self, urls: Sequence[str]) -> Any:
+        """Make a data source of URLs, with this store's access to those that are its own."""
+
+    def read_url(self, url: str) -> str:
+        """Turn a stored URL into one that can be opened without the store."""
+        return url
+
+    def supports_streaming(self) -> bool:
+        """Whether a shard can be read while it is fetched."""
+        return True
+
+    def spool(self) -> IO[bytes]:
+        """Open an empty temporary file that a shard is written to before it is put."""
+        return tempfile.TemporaryFile()
+
+    def write_shards(
+        self,
+        ds: Dataset[Any],
+        *,
+        prefix: str,
+        maxcount: int = DEFAULT_MAXCOUNT,
+        maxsize: int = DEFAULT_MAXSIZE,
+    ) -> list[str]:  # type: ignore[valid-type]
+        """Write a dataset's samples as shards below a prefix, and return their URLs."""
+        cut = Cut(maxcount, maxsize)
+        return [shard.url for shard in self.write_samples(ds, prefix=prefix, cut=cut)]
+
+    def write_samples(
+        self, samples: Iterable[Any], *, prefix: str, cut: Cut | None = None, split: str | None = None
+    ) -> Sequence[ShardInfo]:
+        """Write samples of one type as shards below a prefix, one spooled shard at a time.
+
+        If anything fails, the iterable included, no shard of it stays.
+
+        Raises:
+            EmptyDatasetError: there are no samples.
+            FieldError: a sample is of another type than the first, or a value does not fit.
+        """
+        written: list[ShardInfo] = []  # type: ignore[valid-type]
+        try:
+            for shard in self._shards(samples, prefix, cut or Cut(), split):
+                written.append(shard)  # noqa: PERF402 -- those before a failure must be known
+        except BaseException:
+            for shard in written:
+                self.delete(shard.url)
+            raise
+        if not written:
+            raise EmptyDatasetError(f"there are no samples to write below {prefix!r}", prefix=prefix)
+        return written
+
+    def _shards(
+        self, samples: Iterable[Any], prefix: str, cut: Cut, split: str | None
+    ) -> Iterator[ShardInfo]:
+        packed = _Packed(samples)
+        token = uuid.uuid4().hex[:8]
+        number = 0
+        while packed.more:
+            name = f"{prefix}/data--{token}--{number:06d}.tar"
+            with self.spool() as file:
+                digest = cut.fill(file, packed)
+                url = self.put(name, file)
+            yield ShardInfo(url, *digest, split)
+            number += 1
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a shard ends: at a number of samples, or when it has reached a number of bytes."""
+
+    maxcount: int = DEFAULT_MAXCOUNT
+    maxsize: int = DEFAULT_MAXSIZE
+
+    def __post_init__(self) -> None:
+        if self.maxcount < 1 or self.maxsize < 1:
+            raise ValueError("maxcount and maxsize are at least 1")
+
+    def fill(self, file: IO[bytes], packed: _Packed) -> ShardDigest:
+        """Write samples to a file until the shard is full or none are left."""
+        writer = ShardWriter(file)
+        while packed.more and writer.count < self.maxcount and writer.bytes < self.maxsize:
+            number, payload = packed.take()
+            writer.write(f"{number:09d}", payload)
+        return writer.finish()
+
+
+class _Packed:
+    """Numbers and packs samples, looking one ahead so that no shard is begun for nothing."""
+
+    more: bool
+
+    # The end of an iterable, which None might be part of.
+    _END: ClassVar[object] = object()
+
+    def __init__(self, samples: Iterable[Any]) -> None:
+        self._samples = iter(samples)
+        self._next: Any = next(self._samples, self._END)
+        self._type = type(self._next)
+        self._number = 0
+        self.more = self._next is not self._END
+
+    def take(self) -> tuple[int, bytes]:
+        sample, number = self._next, self._number
+        if type(sample) is not self._type or not hasattr(sample, "packed"):
+            kind = type(sample).__name__
+            raise FieldError(
+                f"sample {number} is of type {kind}, expected "
+                f"{self._type.__name__ if hasattr(self._type, 'packed') else 'a @packable class'}",
+                position=number,
+            )
+        self._next = next(self._samples, self._END)
+        self.more = self._next is not self._END
+        self._number += 1
+        return number, sample.packed

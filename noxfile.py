@@ -1,0 +1,83 @@
+"""The sessions that show, test, check and measure atdata."""
+
+from __future__ import annotations
+
+import sys
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests"]
+# An interpreter that is not there is skipped with a message, on CI machines too.
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+SOURCES = ("atdata-core/src", "atdata-sqlite/src")
+SUPPORTED = ["3.11", "3.12", "3.13"]
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install tool groups and, in the same command, the checkout's own distributions."""
+    session.install(
+        *("-c", "constraints.txt"),
+        *("-e", "./atdata-core[cli,demo,http,pandas,parquet]"),
+        *("-e", "./atdata-sqlite"),
+        *("-e", "."),
+        *nox.project.dependency_groups(PROJECT, *groups),
+    )
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the main job as a user would, on the distributions as they are built."""
+    session.install("./atdata-core[demo]", "./atdata-sqlite", ".")
+    session.run("atdata", "demo", *session.posargs)
+
+
+# Somebody with a newer Python only should not see every session skipped.
+@nox.session(python=[*SUPPORTED, *({RUNNING} - {*SUPPORTED})])
+def tests(session: nox.Session) -> None:
+    """Run the tests on every supported Python found; the first one also demands coverage."""
+    install(session, "test")
+    coverage = ["--cov"] if session.python == SUPPORTED[0] and not session.posargs else []
+    session.run("pytest", *coverage, *session.posargs)
+
+
+@nox.session(python="3.11")
+def torch(session: nox.Session) -> None:
+    """Run the tests that need torch."""
+    install(session, "test", "torch")
+    session.run("pytest", "-m", "torch", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and the layers of imports."""
+    session.install("-c", "constraints.txt", *nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": ":".join(SOURCES)})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy on everything, pyright on what users would write."""
+    install(session, "test", "types")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a broken link or reference is an error."""
+    install(session, "docs")
+    session.run("mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, and print the numbers."""
+    install(session)
+    session.run("python", "-m", "benchmarks", *session.posargs)

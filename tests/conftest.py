@@ -1,0 +1,34 @@
+"""Settings of all tests: a private home, patient property tests, what may be missing."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A busy machine must not fail a property test for being slow.
+settings.register_profile("patient", settings(deadline=None))
+settings.load_profile("patient")
+
+REQUIRED = os.environ.get("ATDATA_REQUIRE", "").split(",")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked torch where torch is absent, or fail it where torch is required."""
+    if item.get_closest_marker("torch") is None or find_spec("torch") is not None:
+        return
+    missing = "torch is not installed; `python -m nox -s torch` runs the tests that need it"
+    if "torch" in REQUIRED:
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)
+
+
+@pytest.fixture(autouse=True)
+def _private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATDATA_HOME", str(tmp_path / "atdata-home"))
