@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from atdata import plugins
 from atdata.dataset import Dataset, DatasetDict, SampleBatch, URLSource, load_dataset
 from atdata.errors import AtdataError
 from atdata.index import Index, LocalDatasetEntry, get_default_index, set_default_index
@@ -57,7 +58,7 @@ __all__ = [
 ]
 
 # Names that plugins provide: what kind of backend they are, and under which name.
-_FROM_PLUGINS = {
+_FROM_PLUGINS: dict[str, tuple[plugins.Kind, str]] = {
     "S3DataStore": ("data store", "s3"),
     "S3Source": ("data source", "s3"),
     "PDSBlobStore": ("data store", "atmosphere"),
@@ -72,8 +73,6 @@ def __getattr__(name: str) -> Any:
 
         return hookimpl
     if name in _FROM_PLUGINS:
-        from atdata import plugins
-
         kind, backend = _FROM_PLUGINS[name]
         return plugins.load(kind, backend)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

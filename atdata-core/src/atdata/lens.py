@@ -6,9 +6,8 @@ import functools
 import inspect
 import operator
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Generic, Self, TypeVar, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from atdata.errors import AmbiguousLensError, LensNotFoundError, SampleTypeError
 from atdata.samples import DictSample, PackableSample, Schema
@@ -23,10 +22,17 @@ MAX_PATHS_SHOWN = 5
 class Lens(Generic[S, V]):
     """A getter from a source type to a view type, and a putter that carries changes back.
 
-    The types are read from the getter's annotations unless given. Called, a lens gets; without a
-    putter, ``put`` returns the source unchanged. ``first | second`` views through both in that
-    order, and ``second @ first`` is the same lens. Lenses pickle if their functions are importable.
+    The types are read from the getter's annotations unless both are given. Called, a lens gets;
+    without a putter, ``put`` returns the source unchanged. ``first | second`` views through both in
+    that order, and ``second @ first`` is the same lens. Lenses pickle if their functions do.
+
+    Raises:
+        SampleTypeError: the getter does not take one sample and return one, both annotated.
     """
+
+    # Those of the getter.
+    __name__: str
+    __qualname__: str
 
     def __init__(
         self,
@@ -37,7 +43,8 @@ class Lens(Generic[S, V]):
         view_type: type[V] | None = None,
     ) -> None:
         if source_type is None or view_type is None:
-            source_type, view_type = _types_of(get, sys._getframe(1).f_locals)
+            # Strings may name what only the caller's scope knows.
+            source_type, view_type = _types_of(get, sys._getframe(1).f_locals)  # noqa: SLF001
         self.source_type: type[S] = source_type
         self.view_type: type[V] = view_type
         self._get = get
@@ -45,6 +52,7 @@ class Lens(Generic[S, V]):
         functools.update_wrapper(self, get, updated=())
 
     def __call__(self, s: S) -> V:
+        """View a source sample."""
         return self._get(s)
 
     def get(self, s: S) -> V:
@@ -96,21 +104,17 @@ class LensNetwork:
     several threads.
     """
 
-    _instance: ClassVar[LensNetwork | None] = None
-    _lock: ClassVar[threading.Lock] = threading.Lock()
-    _registry: dict[tuple[type, type], Lens[Any, Any]]
+    # No lock, which a fork could leave locked: a dict is changed and copied in one step.
+    _registry: ClassVar[dict[tuple[type, type], Lens[Any, Any]]] = {}
+    _instance: ClassVar[LensNetwork]
 
-    def __new__(cls) -> Self:
-        with cls._lock:
-            if cls._instance is None:
-                cls._instance = super().__new__(cls)
-                cls._instance._registry = {}
-        return cls._instance  # type: ignore[return-value]
+    def __new__(cls) -> LensNetwork:  # noqa: PYI034 -- every call gives the one instance
+        """Return the one network."""
+        return cls._instance
 
     def register(self, _lens: Lens[Any, Any]) -> None:
         """Make a lens the one between its two types, in place of any before it."""
-        with self._lock:
-            self._registry[_lens.source_type, _lens.view_type] = _lens
+        self._registry[_lens.source_type, _lens.view_type] = _lens
 
     def transform(self, source: type[S], view: type[V]) -> Lens[S, V]:
         """Find the lens from one type to another: the direct one, else the shortest chain.
@@ -119,24 +123,25 @@ class LensNetwork:
             LensNotFoundError: nothing leads there.
             AmbiguousLensError: several equally short chains do; register a direct lens.
         """
-        with self._lock:
-            known = dict(self._registry)
+        known = dict(self._registry)
         if (source, view) in known:
             return known[source, view]
         if automatic := _automatic(source, view):
             return automatic
-        paths = _shortest_paths(known, source, view)
-        if not paths and isinstance(source, type) and issubclass(source, PackableSample):
-            paths = list(_paths_of_twins(known, source, view))
-        if len(paths) > 1:
-            raise _ambiguous(source, view, paths)
+        paths = _shortest_paths(known, source, view) or _paths_of_twins(known, source, view)
         if not paths:
             raise LensNotFoundError(
-                f"no lens leads from {_name(source)} to {_name(view)}; define one with @atdata.lens",
+                f"no lens leads from {_name(source)} to {_name(view)}; define one with @lens",
                 source=source,
                 view=view,
             )
-        return functools.reduce(operator.or_, paths[0])
+        if len(paths) > 1:
+            raise _ambiguous(source, view, paths)
+        chain: Lens[S, V] = functools.reduce(operator.or_, paths[0])
+        return chain
+
+
+LensNetwork._instance = object.__new__(LensNetwork)  # noqa: SLF001 -- made before any thread asks
 
 
 def lens(f: Callable[[S], V]) -> Lens[S, V]:
@@ -145,19 +150,21 @@ def lens(f: Callable[[S], V]) -> Lens[S, V]:
     Raises:
         SampleTypeError: the function does not take one sample and return one, both annotated.
     """
-    source_type, view_type = _types_of(f, sys._getframe(1).f_locals)
+    # Strings may name what only the caller's scope knows.
+    source_type, view_type = _types_of(f, sys._getframe(1).f_locals)  # noqa: SLF001
     made: Lens[S, V] = Lens(f, source_type=source_type, view_type=view_type)
     LensNetwork().register(made)
     return made
 
 
 def _types_of(get: Callable[..., Any], local_names: Mapping[str, Any]) -> tuple[Any, Any]:
-    name = getattr(get, "__name__", repr(get))
-    parameters = list(inspect.signature(get).parameters)
+    name = _name(get)
     try:
+        parameters = list(inspect.signature(get).parameters)
         hints = get_type_hints(get, localns=dict(local_names))
-    except NameError as error:
-        raise SampleTypeError(f"an annotation of lens {name} cannot be resolved: {error}") from error
+    # What has no signature or no annotations, and annotations that name nothing.
+    except (NameError, AttributeError, TypeError, ValueError, SyntaxError) as error:
+        raise SampleTypeError(f"the types of lens {name} cannot be found: {error}") from error
     found = [hints.get(parameter) for parameter in [*parameters, "return"]]
     if len(parameters) != 1 or not all(_is_sample_type(kind) for kind in found):
         raise SampleTypeError(
@@ -175,22 +182,18 @@ def _automatic(source: type[Any], view: type[Any]) -> Lens[Any, Any] | None:
     """Make the lens that needs no registering, if there is one between the two types."""
     if source is view:
         return Lens.identity(source)
-    if not (_is_sample_type(source) and isinstance(view, type) and issubclass(view, PackableSample)):
+    if not (_is_sample_type(source) and _is_sample_type(view)) or issubclass(view, DictSample):
         return None
     if issubclass(source, DictSample):
-        return Lens(
-            functools.partial(_read_as, view),
-            source_type=source,
-            view_type=view,
-        )
-    if Schema.from_type(source) == Schema.from_type(view):
-        return Lens(
-            functools.partial(_copy_as, view),
-            functools.partial(_copy_back, source),
-            source_type=source,
-            view_type=view,
-        )
-    return None
+        return Lens(functools.partial(_read_as, view), source_type=source, view_type=view)
+    if source.__name__ != view.__name__ or Schema.from_type(source) != Schema.from_type(view):
+        return None
+    return Lens(
+        functools.partial(_copy_as, view),
+        functools.partial(_copy_back, source),
+        source_type=source,
+        view_type=view,
+    )
 
 
 def _shortest_paths(
@@ -215,19 +218,25 @@ def _shortest_paths(
 
 def _paths_of_twins(
     known: Mapping[tuple[type, type], Lens[Any, Any]], source: type, view: type
-) -> Iterator[list[Lens[Any, Any]]]:
-    """Search from the other types of the source's schema."""
-    for twin in {start for start, _ in known if start is not source}:
-        step = _automatic(source, twin)
-        if step is not None:
-            for path in _shortest_paths(known, twin, view):
-                yield [step, *path]
+) -> list[list[Lens[Any, Any]]]:
+    """Search as ``_shortest_paths`` does, from and to other types of the same schemas as well."""
+    starts = {start: [step] for start, _ in known if (step := _automatic(source, start))}
+    ends = {end: [step] for _, end in known if (step := _automatic(end, view))}
+    ends.pop(DictSample, None)  # untyped data would lead to every type there is
+    paths = [
+        [*first, *path, *last]
+        for start, first in {**starts, source: []}.items()
+        for end, last in {**ends, view: []}.items()
+        for path in _shortest_paths(known, start, end)
+    ]
+    least = min(map(len, paths), default=0)
+    return [path for path in paths if len(path) == least]
 
 
-def _ambiguous(
-    source: type, view: type, paths: list[list[Lens[Any, Any]]]
-) -> AmbiguousLensError:
-    shown = [" -> ".join(_name(t) for t in [source, *(step.view_type for step in p)]) for p in paths]
+def _ambiguous(source: type, view: type, paths: list[list[Lens[Any, Any]]]) -> AmbiguousLensError:
+    shown = [
+        " -> ".join(_name(t) for t in [source, *(step.view_type for step in p)]) for p in paths
+    ]
     return AmbiguousLensError(
         f"{len(paths)} equally short ways lead from {_name(source)} to {_name(view)}: "
         f"{'; '.join(sorted(shown)[:MAX_PATHS_SHOWN])}; register a direct lens to choose",

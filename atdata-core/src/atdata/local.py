@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atdata import stores
+from atdata.dataset import Dataset
 from atdata.index import Index, LocalDatasetEntry, LocalSchemaRecord
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    S3DataStore: Any
 
 LocalIndex = Index
 
-__all__ = ["Index", "LocalDatasetEntry", "LocalIndex", "LocalSchemaRecord", "S3DataStore"]
+__all__ = ["Index", "LocalDatasetEntry", "LocalIndex", "LocalSchemaRecord", "Repo", "S3DataStore"]
+
+
+class Repo:
+    """An index whose shards are in S3; older than, and the same as, ``Index(data_store=...)``.
+
+    ``hive_path`` is the bucket and, behind a slash, the prefix of all shards.
+    """
+
+    def __init__(
+        self,
+        s3_credentials: str | os.PathLike[str] | Mapping[str, str] | None = None,
+        hive_path: str = "",
+        redis: Any = None,
+    ) -> None:
+        bucket, _, self._prefix = hive_path.partition("/")
+        store = stores.S3DataStore(credentials=s3_credentials, bucket=bucket)
+        self.index = Index(redis=redis, data_store=store)
+
+    def insert(
+        self, ds: Dataset[Any], *, name: str, **options: Any
+    ) -> tuple[LocalDatasetEntry, Dataset[Any]]:
+        """Write and register a dataset, and return its entry and the dataset as stored.
+
+        The options are those of ``Index.insert_dataset``.
+        """
+        options.setdefault("prefix", self._prefix or None)
+        entry = self.index.insert_dataset(ds, name=name, **options)
+        source = self.index.create_source(entry.data_urls)
+        return entry, Dataset(source, sample_type=ds.sample_type)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Packable(Protocol):
 
 @runtime_checkable
 class DataSource(Protocol):
-    """Where a dataset's shards are read from: a cheap, picklable value that does no I/O when made."""
+    """Where shards are read from: a cheap, picklable value that does no I/O when it is made."""
 
     def list_shards(self) -> list[str]:
         """Return the identifiers of all shards, in order, without opening any."""
@@ -56,8 +56,13 @@ class DataSource(Protocol):
 class AbstractDataStore(Protocol):
     """Where shards are written to."""
 
-    def write_shards(self, ds: Dataset[Any], *, prefix: str, **kwargs: Any) -> list[str]:
-        """Write a dataset's samples as shards below a prefix, and return their URLs."""
+    def write_shards(
+        self, ds: Dataset[Any], *, prefix: str, maxcount: int = ..., maxsize: int = ...
+    ) -> Sequence[str]:
+        """Write a dataset's samples as shards below a prefix, and return their URLs.
+
+        A shard ends at ``maxcount`` samples or when it has reached ``maxsize`` bytes.
+        """
         ...
 
     def read_url(self, url: str) -> str:
@@ -123,11 +128,19 @@ class AbstractIndex(Protocol):
         """Return the dataset of that name or reference; ``KeyError`` if there is none."""
         ...
 
-    def list_datasets(self) -> list[IndexEntry]:
+    # Not a list: one of a certain class of entries is no list of all of them.
+    def list_datasets(self) -> Sequence[IndexEntry]:
         """Return all datasets."""
         ...
 
-    def publish_schema(self, sample_type: type, *, version: str | None = None, **kwargs: Any) -> str:
+    def publish_schema(
+        self,
+        sample_type: type,
+        *,
+        version: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> str:
         """Store the schema of a sample type and return its reference."""
         ...
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import numpy as np
 
 from atdata.errors import BatchError
+from atdata.shards import Columns
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -18,6 +19,8 @@ else:
     from typing import TypeVar
 
     DT = TypeVar("DT")
+
+_SHOWN = 5
 
 
 class TypedAlias(types.GenericAlias):
@@ -38,8 +41,8 @@ class SampleBatch(Generic[DT]):
 
     Array fields are stacked along a new first axis; other fields, and optional arrays of which some
     are None, are lists. What is aggregated is kept, so the second access is free. A field whose
-    name is taken (``samples``) is reached as ``batch["field"]``. A missing array dtype conversion
-    is never made: arrays of different shapes or dtypes are a ``BatchError``.
+    name is taken (``samples``) is reached as ``batch["field"]``. Arrays are writable and nobody
+    else's. Arrays of different shapes or dtypes are never converted: they are a ``BatchError``.
     """
 
     if not TYPE_CHECKING:
@@ -47,25 +50,42 @@ class SampleBatch(Generic[DT]):
         def __class_getitem__(cls, sample_type: Any) -> TypedAlias:
             return TypedAlias(cls, (sample_type,))
 
-    def __init__(self, samples: Sequence[DT], *, sample_type: type[DT] | None = None) -> None:
-        self.samples = list(samples)
-        self.sample_type: type[Any] = sample_type or _type_of_first(self.samples)
-        self._columns: dict[str, Any] = {}
+    def __init__(
+        self, samples: Sequence[DT] | Columns, *, sample_type: type[DT] | None = None
+    ) -> None:
+        self._rows: Columns | list[DT] = samples if isinstance(samples, Columns) else list(samples)
+        self._sample_type = sample_type
+        self._fields: dict[str, Any] = {}
+
+    @property
+    def samples(self) -> list[DT]:
+        """The samples one by one; their arrays may be views of the batch's."""
+        if isinstance(self._rows, Columns):
+            self._rows = cast("list[DT]", self._rows.samples())
+        return self._rows
+
+    @property
+    def sample_type(self) -> type[DT]:
+        """The type of the samples."""
+        if self._sample_type is None:
+            self._sample_type = type(self.samples[0]) if len(self) else cast("type[DT]", object)
+        return self._sample_type
 
     def __getitem__(self, field: str) -> Any:
         """Aggregate one field; ``KeyError`` if the samples have none of that name."""
         try:
-            return self._column(field)
+            return self._field(field)
         except AttributeError as error:
             raise KeyError(field) from error
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_columns" not in self.__dict__:
+        # Unpickling and copying ask for attributes before there are any.
+        if name.startswith("_"):
             raise AttributeError(name)
-        return self._column(name)
+        return self._field(name)
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[DT]:
         return iter(self.samples)
@@ -73,27 +93,32 @@ class SampleBatch(Generic[DT]):
     def __repr__(self) -> str:
         return f"SampleBatch[{self.sample_type.__name__}] of {len(self)}"
 
-    def _column(self, name: str) -> Any:
-        if name not in self._columns:
-            values = [getattr(sample, name) for sample in self.samples]
-            arrays = bool(values) and all(isinstance(value, np.ndarray) for value in values)
-            self._columns[name] = _stack(name, values) if arrays else values
-        return self._columns[name]
+    def _field(self, name: str) -> Any:
+        if name not in self._fields:
+            self._fields[name] = self._aggregate(name)
+        return self._fields[name]
 
-
-def _type_of_first(samples: Sequence[Any]) -> type[Any]:
-    return type(samples[0]) if samples else object
+    def _aggregate(self, name: str) -> Any:
+        if isinstance(self._rows, Columns):
+            if name not in self._rows.names:
+                raise AttributeError(f"samples of {self.sample_type.__name__} have no field {name!r}")
+            return self._rows.column(name)
+        values = [getattr(sample, name) for sample in self._rows]
+        arrays = bool(values) and all(isinstance(value, np.ndarray) for value in values)
+        return _stack(name, values) if arrays else values
 
 
 def _stack(name: str, arrays: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     """Stack equal arrays along a new first axis, into memory of their own."""
     forms = {(array.dtype, array.shape) for array in arrays}
     if len(forms) > 1:
-        shown = ", ".join(sorted(f"{dtype}{list(shape)}" for dtype, shape in forms)[:5])
+        shown = ", ".join(sorted(f"{dtype}{list(shape)}" for dtype, shape in forms)[:_SHOWN])
         raise BatchError(
             f"field {name!r} cannot be stacked, its arrays differ: {shown}; "
             "iterate with batch_size=None, or pad them in a lens or map",
             field=name,
             shapes=sorted(shape for _, shape in forms),
         )
-    return np.stack(arrays)
+    # Given its target, numpy keeps the byte order, which it would otherwise make native.
+    stacked = np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
+    return np.stack(arrays, out=stacked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from atdata.errors import CorruptDataError, LimitExceededError, TruncatedShardError
 
@@ -22,7 +22,7 @@ def open_gzip(stream: IO[bytes], shard: str) -> IO[bytes]:
 class _GzipShard(io.RawIOBase):
     def __init__(self, stream: IO[bytes], shard: str) -> None:
         self._counted = _Counted(stream)
-        self._gzip = gzip.GzipFile(fileobj=self._counted, mode="rb")
+        self._gzip = gzip.GzipFile(fileobj=cast("IO[bytes]", self._counted), mode="rb")
         self._stream = stream
         self._shard = shard
         self._out = 0
@@ -31,12 +31,15 @@ class _GzipShard(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        shard = self._shard
         try:
-            count = self._gzip.readinto(buffer)
+            count = int(self._gzip.readinto(buffer))
         except EOFError as error:
-            raise TruncatedShardError(f"gzip shard {self._shard} is truncated", shard=self._shard) from error
+            raise TruncatedShardError(f"gzip shard {shard} is truncated", shard=shard) from error
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise CorruptDataError(f"shard {self._shard} is not valid gzip: {error}", shard=self._shard) from error
+            raise CorruptDataError(
+                f"shard {shard} is not valid gzip: {error}", shard=shard
+            ) from error
         self._out += count
         if self._out > max(RATIO_APPLIES_FROM, MAX_RATIO * self._counted.count):
             raise LimitExceededError(

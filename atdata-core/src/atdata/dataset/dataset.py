@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Self, cast, get_type_hints, overload
 
-from atdata.errors import FieldError, MissingMsgpackError
-from atdata.lens import LensNetwork
-from atdata.protocols import DataSource
-from atdata.samples import DictSample, PackableSample, Schema
 from atdata.dataset.batch import SampleBatch, TypedAlias
+from atdata.dataset.braces import join_urls
 from atdata.dataset.metadata import fetch_metadata
 from atdata.dataset.shuffling import Shuffle
-from atdata.dataset.source import as_source, shard_ids
+from atdata.dataset.source import Where, as_source, shard_ids
 from atdata.dataset.stages import Filter, Map, Select, Stage, Take, View
 from atdata.dataset.stream import SampleStream
-from atdata.dataset.url import join_urls, redacted
+from atdata.errors import FieldError, MissingMsgpackError
+from atdata.lens import LensNetwork
+from atdata.samples import DictSample, PackableSample, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +64,7 @@ class Dataset(Generic[ST]):
 
     def __init__(
         self,
-        source: str | os.PathLike[str] | Sequence[str] | DataSource | None = None,
+        source: Where | None = None,
         metadata_url: str | None = None,
         *,
         url: str | None = None,
@@ -76,7 +75,8 @@ class Dataset(Generic[ST]):
         root_type: type[Any] = sample_type or DictSample
         if not issubclass(root_type, PackableSample | DictSample):
             Schema.from_type(root_type)
-        self._plan = _Plan(as_source(source if url is None else url), root_type, metadata_url=metadata_url)
+        where = as_source(source if url is None else url)
+        self._plan = _Plan(where, root_type, metadata_url=metadata_url)
         self._fetched: dict[str, Any] | None = None
 
     @property
@@ -125,9 +125,11 @@ class Dataset(Generic[ST]):
         """What an index holds, or ``metadata_url`` leads to (a msgpack map, fetched once)."""
         if self._plan.metadata is not None:
             return dict(self._plan.metadata)
-        if self._plan.metadata_url is not None and self._fetched is None:
+        if self._plan.metadata_url is None:
+            return None
+        if self._fetched is None:
             self._fetched = fetch_metadata(self._plan.metadata_url)
-        return self._fetched
+        return dict(self._fetched)
 
     @property
     def schema(self) -> Schema:
@@ -174,7 +176,9 @@ class Dataset(Generic[ST]):
         return self._with(Take(count))
 
     def select(self, *names: str) -> Dataset[Any]:
-        """Keep some fields, in the order given."""
+        """Keep some fields, in the order given; ``FieldError`` if there is none of a name."""
+        if not names or len(set(names)) < len(names):
+            raise FieldError("select takes at least one field name, each once", fields=list(names))
         if self.sample_type is DictSample:
             return self._with(Select(names, DictSample))
         by_name = {field.name: field for field in self.schema.fields}
@@ -242,7 +246,7 @@ class Dataset(Generic[ST]):
         return _pipeline(self._stream(batch_size, shuffle))
 
     def wrap(self, sample: Mapping[str, Any]) -> ST:
-        """Turn a raw webdataset sample, a dict with ``msgpack`` bytes, into a sample of this dataset.
+        """Turn a raw webdataset sample, a dict with ``msgpack`` bytes, into a sample as iterated.
 
         Lenses, maps and selections apply; filters do not.
         """
@@ -298,7 +302,9 @@ class Dataset(Generic[ST]):
                 count = min(count, stage.count)
         if count is None:
             # A TypeError, as list() then goes on without a length.
-            raise TypeError("the number of samples is not known; an index knows it for what it wrote")
+            raise TypeError(
+                "the number of samples is not known; an index knows it for what it wrote"
+            )
         return count
 
     def __bool__(self) -> bool:
@@ -306,7 +312,7 @@ class Dataset(Generic[ST]):
 
     def __repr__(self) -> str:
         stages = "".join(f".{type(stage).__name__.lower()}" for stage in self._plan.stages)
-        return f"Dataset[{self.sample_type.__name__}]({redacted(self.url)!r}){stages}"
+        return f"Dataset[{self.sample_type.__name__}]({self.source!r}){stages}"
 
     def with_info(
         self, *, metadata: Mapping[str, Any] | None = None, count: int | None = None
@@ -322,11 +328,17 @@ class Dataset(Generic[ST]):
         made._plan, made._fetched = plan, self._fetched
         return made
 
-    def _stream(self, batch_size: int | None = None, shuffle: Shuffle | None = None) -> SampleStream:
+    def _stream(
+        self, batch_size: int | None = None, shuffle: Shuffle | None = None
+    ) -> SampleStream:
         if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batches have at least one sample, not {batch_size}; None means no batches")
+            raise ValueError(
+                f"batches have at least one sample, not {batch_size}; None means no batches"
+            )
         plan = self._plan
-        return SampleStream(plan.source, plan.root_type, plan.stages, self.sample_type, batch_size, shuffle)
+        return SampleStream(
+            plan.source, plan.root_type, plan.stages, self.sample_type, batch_size, shuffle
+        )
 
 
 def _pipeline(stream: SampleStream) -> DataPipeline[Any]:
@@ -348,7 +360,7 @@ def _packed_of(raw: Mapping[str, Any]) -> Any:
 def _returned_type(function: Callable[..., Any]) -> type[Any] | None:
     try:
         returned = get_type_hints(function).get("return")
-    except (NameError, TypeError):
+    except (NameError, TypeError, AttributeError, SyntaxError):
         # Builtins, partials and unresolvable annotations say nothing of the type.
         return None
     is_sample = isinstance(returned, type) and issubclass(returned, PackableSample | DictSample)

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from atdata import plugins
-from atdata.errors import NoDataFilesError
-from atdata.protocols import AbstractIndex, IndexEntry
+from atdata.dataset.braces import common_start, expand_braces
 from atdata.dataset.dataset import Dataset
 from atdata.dataset.files import find_files, fixed_folder
 from atdata.dataset.source import as_source
 from atdata.dataset.splits import DEFAULT_SPLIT, DatasetDict, group_by_split
+from atdata.errors import NoDataFilesError
+from atdata.protocols import AbstractIndex, IndexEntry
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -27,7 +28,7 @@ _REFERENCE = re.compile(r"@([^/]+)/|at://|atdata://([^/]+)/")
 
 @overload
 def load_dataset(
-    path: str,
+    path: str | os.PathLike[str],
     sample_type: type[T],
     *,
     split: str,
@@ -37,7 +38,7 @@ def load_dataset(
 ) -> Dataset[T]: ...
 @overload
 def load_dataset(
-    path: str,
+    path: str | os.PathLike[str],
     sample_type: type[T],
     *,
     split: None = None,
@@ -47,7 +48,7 @@ def load_dataset(
 ) -> DatasetDict[T]: ...
 @overload
 def load_dataset(
-    path: str,
+    path: str | os.PathLike[str],
     sample_type: None = None,
     *,
     split: str,
@@ -57,7 +58,7 @@ def load_dataset(
 ) -> Dataset[Any]: ...
 @overload
 def load_dataset(
-    path: str,
+    path: str | os.PathLike[str],
     sample_type: None = None,
     *,
     split: None = None,
@@ -66,7 +67,7 @@ def load_dataset(
     index: AbstractIndex | None = None,
 ) -> DatasetDict[Any]: ...
 def load_dataset(
-    path: str,
+    path: str | os.PathLike[str],
     sample_type: type[Any] | None = None,
     *,
     split: str | None = None,
@@ -77,12 +78,12 @@ def load_dataset(
     """Load a dataset from files, URLs, or an index.
 
     ``path`` is a file, folder, glob or brace pattern, a URL of these forms, or a reference:
-    ``@local/name``, ``@handle/name``, ``atdata://...`` or ``at://...``. Splits are told apart by the
-    names of files and folders, and what names none is ``train``. ``data_files`` names files below
-    the path instead: one pattern, several, or several by split. Without ``sample_type`` samples are
-    of the type the index knows, or ``DictSample``. ``streaming`` is remembered and changes nothing,
-    as datasets always stream. References without ``index`` go to the default index, or to the
-    plugin that resolves them.
+    ``@local/name``, ``@handle/name``, ``atdata://...`` or ``at://...``. Splits are told apart by
+    the names of files and folders, and what names none is ``train``. ``data_files`` names files
+    below the path instead: one pattern, several, or several by split. Without ``sample_type``
+    samples are of the type the index knows, or ``DictSample``. ``streaming`` is remembered and
+    changes nothing, as datasets always stream. References without ``index`` go to the default
+    index, or to the plugin that resolves them.
 
     Returns the dataset of one split if ``split`` is given, else all of them in a ``DatasetDict``.
 
@@ -95,8 +96,10 @@ def load_dataset(
     if match := _REFERENCE.match(path):
         splits = _from_index(path, match, sample_type, index)
     else:
-        files = _listed_files(path, data_files) if data_files is not None else _found_files(path)
-        splits = {name: Dataset(as_source(urls), sample_type=sample_type) for name, urls in files.items()}
+        files = _found_files(path) if data_files is None else _listed_files(path, data_files)
+        splits = {
+            name: Dataset(as_source(urls), sample_type=sample_type) for name, urls in files.items()
+        }
     found: DatasetDict[Any] = DatasetDict(splits, sample_type, streaming)
     return found if split is None else found.choose(split)
 
@@ -105,16 +108,16 @@ def _found_files(path: str) -> dict[str, list[str]]:
     return group_by_split(find_files(path), fixed_folder(path))
 
 
-def _listed_files(path: str, data_files: DataFiles) -> dict[str, list[str]]:
+def _listed_files(folder: str, data_files: DataFiles) -> dict[str, list[str]]:
     by_split = data_files if isinstance(data_files, Mapping) else {DEFAULT_SPLIT: data_files}
-    return {
-        split: [file for pattern in _as_list(patterns) for file in find_files(os.path.join(path, pattern))]
-        for split, patterns in by_split.items()
-    }
+    return {split: _all_matching(folder, patterns) for split, patterns in by_split.items()}
 
 
-def _as_list(patterns: str | Sequence[str]) -> Sequence[str]:
-    return [patterns] if isinstance(patterns, str) else patterns
+def _all_matching(folder: str, patterns: str | Sequence[str]) -> list[str]:
+    several = [patterns] if isinstance(patterns, str) else patterns
+    paths = [name if "://" in name else os.path.join(folder, name) for name in several]
+    # A file that two patterns match is one file.
+    return list(dict.fromkeys(file for path in paths for file in find_files(path)))
 
 
 def _from_index(
@@ -141,26 +144,28 @@ def entry_datasets(
 
     Shards are opened through the index where it says how (``create_source``), else by their URLs.
     """
-    kind = sample_type or index.decode_schema(entry.schema_ref)
-    shards = list(getattr(entry, "shards", None) or ())
     if not entry.data_urls:
         raise NoDataFilesError(f"dataset {entry.name!r} has no shards", name=entry.name)
+    kind = sample_type or index.decode_schema(entry.schema_ref)
     create_source = getattr(index, "create_source", as_source)
-    if any(shard.split for shard in shards):
-        groups: dict[str, list[str]] = {}
-        for shard in shards:
-            groups.setdefault(shard.split or DEFAULT_SPLIT, []).append(shard.url)
-    else:
-        groups = group_by_split(entry.data_urls, _common_folder(entry.data_urls))
+    shards: Any = list(getattr(entry, "shards", None) or ())
     counts = {shard.url: shard.count for shard in shards}
     return {
         split: Dataset(create_source(urls), sample_type=kind).with_info(
             metadata=entry.metadata,
             count=sum(counts[url] for url in urls) if counts.keys() >= set(urls) else None,
         )
-        for split, urls in groups.items()
+        for split, urls in _entry_splits(entry, shards).items()
     }
 
 
-def _common_folder(urls: Sequence[str]) -> str:
-    return os.path.dirname(os.path.commonprefix(urls)) if len(urls) > 1 else os.path.dirname(urls[0])
+def _entry_splits(entry: IndexEntry, shards: Sequence[Any]) -> dict[str, list[str]]:
+    """Group an entry's shards by the splits they were written for, else by their names."""
+    if not any(shard.split for shard in shards):
+        urls = [url for pattern in entry.data_urls for url in expand_braces(pattern)]
+        folder = os.path.dirname(common_start(urls) if len(urls) > 1 else urls[0])
+        return group_by_split(urls, folder)
+    groups: dict[str, list[str]] = {}
+    for shard in shards:
+        groups.setdefault(shard.split or DEFAULT_SPLIT, []).append(shard.url)
+    return groups

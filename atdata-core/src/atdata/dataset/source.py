@@ -4,42 +4,52 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import Any
 
 from atdata import plugins
-from atdata.errors import PluginNotFoundError, UntrustedInputError
-from atdata.protocols import DataSource
 from atdata.dataset.url import URLSource
+from atdata.errors import NoDataFilesError, PluginNotFoundError, UntrustedInputError
+from atdata.protocols import DataSource
+
+# What a dataset can be made from.
+Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | DataSource
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _PIPE = re.compile(r"\s*pipe:", re.IGNORECASE)
 _BUILT_IN = frozenset({"file", "http", "https"})
 
 
-def as_source(where: str | os.PathLike[str] | Sequence[str] | DataSource | Any) -> Any:
+def as_source(where: Where | Any) -> Any:
     """Make a data source of a URL or path, a list of them, or what is a source already.
 
     URLs of a scheme that a plugin serves go to that plugin's source.
     """
     if isinstance(where, str | os.PathLike):
-        where = [os.fspath(where)]
+        where = [where]
     if not isinstance(where, Sequence):
         if not hasattr(where, "open_shard"):
-            raise TypeError(f"a dataset is made from a URL, a list of URLs or a source, not {where!r:.80}")
-        return where
-    urls = list(where)
-    for url in urls:
-        if _PIPE.match(url):
-            raise UntrustedInputError(
-                f"pipe: URLs run a command and are never opened ({url!r:.80}); "
-                "save the command's output to a file",
-                url=url,
+            raise TypeError(
+                f"a dataset is made from a URL, a list of URLs or a source, not {where!r:.80}"
             )
+        return where
+    urls = [os.fspath(url) for url in where]
+    if not urls:
+        raise NoDataFilesError("a dataset is made from at least one URL; the list is empty")
+    for url in urls:
+        _refuse_pipe(url)
     schemes = {match[1].lower() if (match := _SCHEME.match(url)) else "file" for url in urls}
     if len(schemes) == 1 and not schemes <= _BUILT_IN:
         return _from_plugin(schemes.pop(), urls)
     return URLSource(urls)
+
+
+def _refuse_pipe(url: str) -> None:
+    if _PIPE.match(url):
+        raise UntrustedInputError(
+            "pipe: URLs run a command and are never opened; save the command's output to a file",
+            scheme="pipe",
+        )
 
 
 def _from_plugin(scheme: str, urls: list[str]) -> Any:

@@ -5,15 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
-from atdata.errors import SplitNotFoundError
 from atdata.dataset.dataset import ST, Dataset
-
-if TYPE_CHECKING:
-    _Dict = dict[str, Dataset[ST]]
-else:
-    _Dict = dict
+from atdata.errors import SplitNotFoundError
 
 DEFAULT_SPLIT = "train"
 
@@ -30,7 +25,7 @@ _ALIASES = {
 }
 
 
-class DatasetDict(_Dict, Generic[ST]):
+class DatasetDict(dict[str, Dataset[ST]], Generic[ST]):
     """Datasets by split name, in order of discovery.
 
     With a single split, the methods of a dataset that read it work here too.
@@ -108,13 +103,15 @@ def split_of(path: str, folders: int) -> str | None:
         if split := _ALIASES.get(token.rstrip("0123456789").lower()):
             return split
     nearest = reversed(parents[-folders:] if folders else [])
-    return next((_ALIASES[folder] for folder in nearest if folder in _ALIASES), None)
+    known = (_ALIASES.get(folder.lower()) for folder in nearest)
+    return next((split for split in known if split), None)
 
 
 def group_by_split(paths: Iterable[str], root: str) -> dict[str, list[str]]:
     """Sort files into splits by their names and the folders below a root."""
     groups: dict[str, list[str]] = {}
     for path in paths:
-        folders = path[len(root) :].replace(os.sep, "/").strip("/").count("/") if root else path.count("/")
+        below = path[len(root) :].replace(os.sep, "/")
+        folders = (below.strip("/") if root else below).count("/")
         groups.setdefault(split_of(path, folders) or DEFAULT_SPLIT, []).append(path)
     return groups

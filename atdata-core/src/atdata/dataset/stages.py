@@ -4,6 +4,8 @@ A stage turns an iterator of samples into another. ``sample_type`` is the type i
 that is the type it is given.
 """
 
+# ruff: noqa: D102 -- Stage.apply documents what every apply does.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +13,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from atdata.errors import FieldError
 from atdata.lens import Lens
 from atdata.samples import DictSample
 
 
 class Stage:
-    """One step of a dataset; picklable if the functions in it are."""
+    """One step of a dataset; picklable if the functions in it are.
+
+    Stages call users' functions from generators, where a stray ``StopIteration`` is an error and
+    not the end of the samples.
+    """
 
     sample_type: type[Any] | None = None
     # Whether every sample in makes exactly one sample out.
@@ -39,7 +46,8 @@ class View(Stage):
         return self.lens.view_type
 
     def apply(self, samples: Iterable[Any]) -> Iterator[Any]:
-        return map(self.lens.get, samples)
+        get = self.lens.get
+        return (get(sample) for sample in samples)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,8 @@ class Map(Stage):
     sample_type: type[Any] | None = None
 
     def apply(self, samples: Iterable[Any]) -> Iterator[Any]:
-        return map(self.function, samples)
+        function = self.function
+        return (function(sample) for sample in samples)
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,8 @@ class Filter(Stage):
     one_to_one = False
 
     def apply(self, samples: Iterable[Any]) -> Iterator[Any]:
-        return filter(self.predicate, samples)
+        predicate = self.predicate
+        return (sample for sample in samples if predicate(sample))
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,20 @@ class Select(Stage):
     sample_type: type[Any]
 
     def apply(self, samples: Iterable[Any]) -> Iterator[Any]:
-        make = self.sample_type.from_data
-        if self.sample_type is DictSample:
-            return (make({name: sample[name] for name in self.names}) for sample in samples)
-        return (make({name: getattr(sample, name) for name in self.names}) for sample in samples)
+        return (self.sample_type.from_data(self._part(sample)) for sample in samples)
+
+    def _part(self, sample: Any) -> dict[str, Any]:
+        try:
+            if isinstance(sample, DictSample | dict):
+                return {name: sample[name] for name in self.names}
+            return {name: getattr(sample, name) for name in self.names}
+        except (KeyError, AttributeError) as error:
+            absent = [name for name in self.names if not _has(sample, name)]
+            raise FieldError(
+                f"a sample has no field {', '.join(map(repr, absent))}, which was selected",
+                fields=absent,
+            ) from error
+
+
+def _has(sample: Any, name: str) -> bool:
+    return name in sample if isinstance(sample, DictSample | dict) else hasattr(sample, name)

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
-from atdata.errors import BatchError
-from atdata.samples import DictSample
-from atdata.shards import Run, read_runs
-from atdata.dataset.batch import SampleBatch
-from atdata.dataset.shuffling import Shuffle, shuffled
+from atdata.dataset.batching import batch_rows, batch_samples
+from atdata.dataset.shuffling import Shuffle, shuffled, shuffled_rows
 from atdata.dataset.source import shard_ids
 from atdata.dataset.stages import Stage, Take
 from atdata.dataset.url import redacted
+from atdata.shards import Rows, read_rows
 
 
 class Place(NamedTuple):
@@ -45,54 +43,48 @@ class SampleStream:
         return iter(self)
 
     def __iter__(self) -> Iterator[Any]:
-        samples: Iterator[Any] = self._samples(this_place())
-        return samples if self.batch_size is None else self._batches(samples, self.batch_size)
+        place = this_place()
+        if self.batch_size is None:
+            return self._samples(place)
+        if not self.stages:
+            return batch_rows(self._rows(place, self.shuffle), self.batch_size, self.batch_type)
+        return batch_samples(self._samples(place), self.batch_size, self.batch_type)
 
     def _samples(self, place: Place) -> Iterator[Any]:
         """Apply the stages; shuffle before them, or behind the last that takes the first samples."""
         cut = max((i + 1 for i, stage in enumerate(self.stages) if isinstance(stage, Take)), default=0)
-        if cut:
-            # The first samples are the same for all readers, so one of them reads for all.
-            place, shuffle = Place(0, 1) if place.index == 0 else Place(0, 0), None
-        else:
-            shuffle = self.shuffle
-        samples = self._raw_samples(place, shuffle)
+        # The first samples are the same for all readers, so one of them reads for all.
+        rows = self._rows(Place(place.index, 1) if cut else place, None if cut else self.shuffle)
+        samples = (sample for part in rows for sample in part.samples(0, len(part)))
         for stage in self.stages[:cut]:
             samples = stage.apply(samples)
         if cut and self.shuffle:
-            samples = shuffled(samples, self.shuffle.buffer_samples, self.shuffle.random("taken"))
+            samples = shuffled(samples, self.shuffle.buffer_samples, self.shuffle.entropy("taken"))
         for stage in self.stages[cut:]:
             samples = stage.apply(samples)
         return samples
 
-    def _raw_samples(self, place: Place, shuffle: Shuffle | None) -> Iterator[Any]:
-        runs = self._runs(self._shards(place, shuffle))
-        read = self.sample_type.from_bytes
+    def _rows(self, place: Place, shuffle: Shuffle | None) -> Iterator[Rows]:
+        rows = self._read(self._shards(place, shuffle))
         if shuffle is None:
-            return (sample for run in runs for sample in run.decode(read))
-        rng = shuffle.random(f"samples {place.index} of {place.count}")
-        packed = shuffled((one for run in runs for one in run.split()), shuffle.buffer_samples, rng)
-        return (sample for one in packed for sample in one.decode(read))
+            return rows
+        entropy = shuffle.entropy(f"samples {place.index} of {place.count}")
+        return shuffled_rows(rows, shuffle.buffer_samples, entropy)
 
-    def _shards(self, place: Place, shuffle: Shuffle | None) -> Iterable[str]:
+    def _shards(self, place: Place, shuffle: Shuffle | None) -> Iterator[str]:
         shards: Iterable[str] = shard_ids(self.source)
-        if shuffle is None:
-            return islice(shards, place.index, None, place.count) if place.count else ()
-        if shuffle.seed is None:
-            # Readers share no randomness: each shuffles a fixed part.
-            part = islice(shards, place.index, None, place.count)
-            return shuffled(part, shuffle.buffer_shards, shuffle.random("shards"))
-        order = shuffled(shards, shuffle.buffer_shards, shuffle.random("shards"))
-        return islice(order, place.index, None, place.count)
+        if shuffle is not None and shuffle.seed is not None:
+            shards = shuffled(shards, shuffle.buffer_shards, shuffle.entropy("shards"))
+        part = islice(shards, place.index, None, place.count)
+        if shuffle is not None and shuffle.seed is None:
+            # Readers share no randomness without a seed: each shuffles a part that is its own.
+            return shuffled(part, shuffle.buffer_shards, None)
+        return part
 
-    def _runs(self, shards: Iterable[str]) -> Iterator[Run]:
+    def _read(self, shards: Iterable[str]) -> Iterator[Rows]:
         for shard in shards:
             with closing(self.source.open_shard(shard)) as stream:
-                yield from read_runs(stream, redacted(shard))
-
-    def _batches(self, samples: Iterator[Any], size: int) -> Iterator[SampleBatch[Any]]:
-        while chunk := list(islice(samples, size)):
-            yield SampleBatch([_as_sample(s) for s in chunk], sample_type=self.batch_type)
+                yield from read_rows(stream, redacted(shard), self.sample_type)
 
 
 def this_place() -> Place:
@@ -113,14 +105,3 @@ def _node() -> tuple[int, int]:
     if rank.isdecimal() and world.isdecimal() and int(rank) < int(world):
         return int(rank), int(world)
     return 0, 1
-
-
-def _as_sample(value: Any) -> Any:
-    if isinstance(value, dict):
-        return DictSample.from_data(value)
-    if isinstance(value, str | bytes | int | float | list | tuple | None):
-        raise BatchError(
-            f"samples mapped to {type(value).__name__} have no fields to batch; "
-            "map to a sample or a dict, or iterate with batch_size=None"
-        )
-    return value

@@ -6,19 +6,12 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
-from typing import IO, Any, Literal, Self, cast
+from typing import IO, Any, Literal, Self
 
-from atdata.errors import (
-    InvalidNameError,
-    LimitExceededError,
-    PluginNotFoundError,
-    ShardNotFoundError,
-    StorageError,
-)
+from atdata.dataset.braces import expand_braces, join_urls
 from atdata.dataset.compressed import open_gzip
-
-MAX_SHARDS = 100_000
+from atdata.dataset.remote import open_remote
+from atdata.errors import InvalidNameError, ShardNotFoundError, StorageError
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -36,6 +29,7 @@ class Shards:
                 yield shard_id, stream
 
     def __call__(self) -> Iterator[tuple[str, IO[bytes]]]:
+        """Iterate from the first shard on."""
         return iter(self)
 
 
@@ -70,9 +64,13 @@ class URLSource(ShardSource):
     """
 
     def __init__(
-        self, url: str | Sequence[str], *, compression: Literal["gzip"] | None = None
+        self,
+        url: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        compression: Literal["gzip"] | None = None,
     ) -> None:
-        self._urls = (url,) if isinstance(url, str) else tuple(url)
+        urls = [url] if isinstance(url, str | os.PathLike) else url
+        self._urls = tuple(os.fspath(one) for one in urls)
         self._compression = compression
 
     @classmethod
@@ -83,7 +81,7 @@ class URLSource(ShardSource):
     @property
     def url(self) -> str:
         """All shards as one brace pattern."""
-        return join_urls(self._urls)
+        return self._urls[0] if len(self._urls) == 1 else join_urls(self._shards)
 
     def list_shards(self) -> list[str]:
         """Expand the patterns, in order; no file is looked at."""
@@ -91,16 +89,19 @@ class URLSource(ShardSource):
 
     def open_shard(self, shard_id: str) -> IO[bytes]:
         """Open one shard for reading; ``ShardNotFoundError`` if it is not listed or not there."""
-        if shard_id not in self._shards:
-            raise ShardNotFoundError(
-                f"{redacted(shard_id)} is not a shard of {redacted(self.url)}", shard=shard_id
-            )
+        if shard_id not in self._known:
+            shown = redacted(shard_id)
+            raise ShardNotFoundError(f"{shown} is not a shard of {self!r}", shard=shown)
         stream = open_url(shard_id)
         return open_gzip(stream, redacted(shard_id)) if self._compression else stream
 
     @cached_property
-    def _shards(self) -> dict[str, None]:
-        return dict.fromkeys(shard for url in self._urls for shard in expand_braces(url))
+    def _shards(self) -> tuple[str, ...]:
+        return tuple(shard for url in self._urls for shard in expand_braces(url))
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._shards)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self._urls, self._compression)
@@ -114,67 +115,22 @@ class URLSource(ShardSource):
         return hash((self._urls, self._compression))
 
     def __repr__(self) -> str:
-        return f"URLSource({redacted(self.url)!r})"
+        return f"URLSource({shown_urls(self._urls)!r})"
 
 
 def _rebuild(kind: type[URLSource], urls: tuple[str, ...], compression: Any) -> URLSource:
     return kind(urls, compression=compression)
 
 
-def expand_braces(pattern: str) -> list[str]:
-    """Expand a brace pattern as a shell does.
-
-    Raises:
-        InvalidNameError: the braces are unbalanced.
-        LimitExceededError: it stands for more than ``MAX_SHARDS`` shards.
-    """
-    if "{" not in pattern and "}" not in pattern:
-        return [pattern]
-    _check_ranges(pattern)
-    import braceexpand
-
-    try:
-        # Without escapes, as backslashes are path separators to some.
-        found = list(islice(braceexpand.braceexpand(pattern, escape=False), MAX_SHARDS + 1))
-    except ValueError as error:
-        raise InvalidNameError(f"the braces of {pattern!r:.200} do not match up") from error
-    if len(found) > MAX_SHARDS:
-        raise _too_many(pattern)
-    return found
-
-
-def _check_ranges(pattern: str) -> None:
-    """Refuse what would expand to more shards than anyone has, before expanding it."""
-    total = 1
-    for group in re.findall(r"\{([^{}]*)\}", pattern):
-        if numbers := re.fullmatch(r"(-?\d+)\.\.(-?\d+)(?:\.\.-?\d+)?", group):
-            total *= abs(int(numbers[2][:20]) - int(numbers[1][:20])) + 1
-        else:
-            total *= group.count(",") + 1
-    if total > MAX_SHARDS:
-        raise _too_many(pattern)
-
-
-def _too_many(pattern: str) -> LimitExceededError:
-    return LimitExceededError(
-        f"{pattern!r:.200} stands for more than {MAX_SHARDS} shards; split the dataset", pattern=pattern
-    )
-
-
-def join_urls(urls: Sequence[str]) -> str:
-    """Write several URLs as one brace pattern: common start, alternatives, common end."""
-    if len(urls) == 1:
-        return urls[0]
-    start = os.path.commonprefix(urls)
-    rests = [url[len(start) :] for url in urls]
-    end = os.path.commonprefix([rest[::-1] for rest in rests])[::-1]
-    middles = [rest[: len(rest) - len(end)] for rest in rests]
-    return f"{start}{{{','.join(middles)}}}{end}"
+def shown_urls(urls: Sequence[str]) -> str:
+    """Return what a repr may say of some URLs: the first without secrets, and how many more."""
+    more = f" and {len(urls) - 1} more" if len(urls) > 1 else ""
+    return f"{redacted(urls[0])}{more}" if urls else "no shards"
 
 
 def redacted(url: str) -> str:
     """Return a URL without what may be secret in it: user, password and query."""
-    return re.sub(r"(://)[^/@]*@", r"\1***@", re.sub(r"(://[^?]*\?).*", r"\1***", url))
+    return re.sub(r"(://[^?]*\?).*", r"\1***", re.sub(r"(://)[^/]*@", r"\1***@", url))
 
 
 def open_url(url: str) -> IO[bytes]:
@@ -186,12 +142,17 @@ def open_url(url: str) -> IO[bytes]:
         PluginNotFoundError: no installed package opens such URLs.
     """
     path = local_path(url)
+    shown = redacted(url)
+    if path is None:
+        return open_remote(url, shown)
     try:
-        return open(path, "rb", buffering=0) if path is not None else _open_remote(url)
+        return open(path, "rb", buffering=0)
     except FileNotFoundError as error:
-        raise ShardNotFoundError(f"there is no shard at {redacted(url)}", shard=url) from error
+        raise ShardNotFoundError(f"there is no shard at {shown}", shard=shown) from error
     except OSError as error:
-        raise StorageError(f"{redacted(url)} cannot be read: {type(error).__name__}", url=url) from error
+        raise StorageError(f"{shown} cannot be read: {error.strerror}", url=shown) from error
+    except ValueError as error:
+        raise InvalidNameError(f"{shown!r:.200} is not a path: {error}") from error
 
 
 def local_path(url: str) -> str | None:
@@ -204,18 +165,3 @@ def local_path(url: str) -> str | None:
     from urllib.request import url2pathname
 
     return url2pathname(url[match.end() :].removeprefix("localhost"))
-
-
-def _open_remote(url: str) -> IO[bytes]:
-    # 79 ms, and needed for remote shards alone.
-    import fsspec
-
-    try:
-        return cast("IO[bytes]", fsspec.open(url, "rb").open())
-    except (ImportError, ValueError) as error:
-        scheme = url.partition(":")[0]
-        raise PluginNotFoundError(
-            f"nothing installed opens {scheme}: URLs ({error}); "
-            "install an atdata plugin or the fsspec package for it",
-            scheme=scheme,
-        ) from error

@@ -8,12 +8,15 @@ expects the newest revision to be the one that was read; whoever loses a race re
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from atdata.errors import ConflictError, NotFoundError
+from atdata.errors import AtdataError, ConflictError, CorruptDataError, NotFoundError
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.names import check_dataset_name
 from atdata.index.provider import ABSENT, Delete, IndexProvider, Key, Op, Put
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 DATASET = "dataset"
 REVISION = "revision"
@@ -53,8 +56,7 @@ class DatasetRegistry:
         key = Key(DATASET, name, "") if revision is None else _revision_key(name, revision)
         body = self._get(key)
         if body is None:
-            which = f"no dataset named {name!r}" if revision is None else f"no revision {revision} of {name!r}"
-            raise NotFoundError(f"{which} in this index; list_datasets() shows what there is", name=name)
+            raise _not_found(name, revision)
         return LocalDatasetEntry.from_record(body)
 
     def get_by_cid(self, cid: str) -> LocalDatasetEntry:
@@ -62,8 +64,7 @@ class DatasetRegistry:
         found = self._provider.scan(CID, cid, limit=1)
         if not found:
             raise NotFoundError(f"no dataset with CID {cid!r:.120} in this index", cid=cid)
-        pointer = json.loads(found[0][1])
-        return self.get(pointer["name"], pointer["revision"])
+        return self.get(*_read_pointer(found[0][1]))
 
     def iterate(self) -> Iterator[LocalDatasetEntry]:
         """Yield the newest revision of every name, by name, fetched in pages."""
@@ -74,21 +75,33 @@ class DatasetRegistry:
         """Return all revisions of a name, newest first."""
         found = self._provider.scan(REVISION, name, reverse=True)
         if not found:
-            raise NotFoundError(f"no dataset named {name!r} in this index", name=name)
+            raise _not_found(name)
         return [LocalDatasetEntry.from_record(body) for _, body in found]
 
     def delete(self, name: str) -> None:
         """Forget a name with all its revisions; their shards stay where they are."""
+        key = Key(DATASET, name, "")
         while True:
-            newest = self.get(name)
-            ops: list[Op] = [Delete(Key(DATASET, name, ""), expect=newest.to_record())]
-            for entry in self.history(name):
-                ops += [Delete(_revision_key(name, entry.revision)), Delete(_cid_key(entry))]
+            newest = self._get(key)
+            if newest is None:
+                raise _not_found(name)
+            ops: list[Op] = [Delete(key, expect=newest)]
+            for revision, body in self._provider.scan(REVISION, name):
+                ops += [Delete(revision), Delete(_cid_key(LocalDatasetEntry.from_record(body)))]
             try:
                 self._provider.commit(ops)
             except ConflictError:
                 continue
             return
+
+    def may_hold(self, name: str, urls: Sequence[str]) -> bool:
+        """Tell whether a revision of a name has these URLs, or nobody can tell just now."""
+        try:
+            return any(entry.data_urls == urls for entry in self.history(name))
+        except NotFoundError:
+            return False
+        except AtdataError:
+            return True
 
     def _get(self, key: Key) -> bytes | None:
         try:
@@ -97,10 +110,10 @@ class DatasetRegistry:
             return None
 
 
-def scan_pages(provider: IndexProvider, kind: str, name: str | None = None) -> Iterator[tuple[Key, bytes]]:
+def scan_pages(provider: IndexProvider, kind: str) -> Iterator[tuple[Key, bytes]]:
     """Yield the records of a kind in key order, fetching a page at a time."""
     after: Key | None = None
-    while page := provider.scan(kind, name, after=after, limit=PAGE):
+    while page := provider.scan(kind, after=after, limit=PAGE):
         yield from page
         after = page[-1][0]
 
@@ -112,3 +125,17 @@ def _revision_key(name: str, revision: int) -> Key:
 
 def _cid_key(entry: LocalDatasetEntry) -> Key:
     return Key(CID, entry.cid, f"{entry.name}@{entry.revision:08d}")
+
+
+def _read_pointer(body: bytes) -> tuple[str, int]:
+    try:
+        pointer = json.loads(body)
+        return str(pointer["name"]), int(pointer["revision"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CorruptDataError(f"a CID record of the index cannot be read: {error!r}") from error
+
+
+def _not_found(name: str, revision: int | None = None) -> NotFoundError:
+    which = f"dataset named {name!r}" if revision is None else f"revision {revision} of {name!r}"
+    message = f"no {which} in this index; list_datasets() shows what there is"
+    return NotFoundError(message, name=name)

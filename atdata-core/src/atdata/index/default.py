@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from atdata.home import home, make_home
 from atdata.index.index import Index
-from atdata.protocols import AbstractIndex
 from atdata.stores import LocalDiskStore
+
+if TYPE_CHECKING:
+    from atdata.protocols import AbstractIndex
 
 _chosen: AbstractIndex | None = None
 

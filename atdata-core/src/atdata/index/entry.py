@@ -6,11 +6,25 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from atdata.errors import CorruptDataError, FieldError
 from atdata.index.cids import entry_cid
+from atdata.index.metadata import to_json_object
 from atdata.stores import ShardInfo
+
+
+class _Fields(TypedDict):
+    name: str
+    schema_ref: str
+    data_urls: list[str]
+    metadata: dict[str, Any] | None
+    cid: str | None
+    revision: int
+    created_at: str | None
+    shards: list[ShardInfo] | None
+    content_cid: str | None
+    legacy_uuid: str | None
 
 
 class LocalDatasetEntry:
@@ -18,7 +32,7 @@ class LocalDatasetEntry:
 
     ``cid`` identifies schema reference and URLs, and ``content_cid`` schema and shard digests where
     those are known, which stays the same wherever the data lies. The arguments may be spelled with
-    a leading underscore.
+    a leading underscore. ``FieldError`` if one is of the wrong type, or the metadata is not JSON.
     """
 
     def __init__(
@@ -29,25 +43,24 @@ class LocalDatasetEntry:
         metadata: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> None:
-        given = {"name": name, "schema_ref": schema_ref, "data_urls": data_urls, "metadata": metadata}
+        given = dict(zip(_ARGUMENTS, (name, schema_ref, data_urls, metadata), strict=True))
         given = {key: value for key, value in given.items() if value is not None}
         given |= {key.removeprefix("_"): value for key, value in more.items()}
         if unknown := given.keys() - _NAMES:
             raise TypeError(f"an entry has no {', '.join(sorted(unknown))}")
         if absent := _REQUIRED - given.keys():
             raise TypeError(f"an entry needs {', '.join(sorted(absent))}")
-        self._fields: dict[str, Any] = {**_DEFAULTS, **given}
-        self._fields["data_urls"] = list(self._fields["data_urls"])
+        self._fields = _checked({**_DEFAULTS, **given})
 
     @property
     def name(self) -> str:
         """The dataset's name."""
-        return str(self._fields["name"])
+        return self._fields["name"]
 
     @property
     def schema_ref(self) -> str:
         """The reference of its schema."""
-        return str(self._fields["schema_ref"])
+        return self._fields["schema_ref"]
 
     @property
     def data_urls(self) -> list[str]:
@@ -57,7 +70,8 @@ class LocalDatasetEntry:
     @property
     def metadata(self) -> dict[str, Any] | None:
         """Whatever was stored beside it, as JSON has it."""
-        return self._fields["metadata"]  # type: ignore[no-any-return]
+        metadata = self._fields["metadata"]
+        return None if metadata is None else dict(metadata)
 
     @cached_property
     def cid(self) -> str:
@@ -67,27 +81,28 @@ class LocalDatasetEntry:
     @property
     def content_cid(self) -> str | None:
         """The CID of schema and shard digests; None where the shards were not written by atdata."""
-        return self._fields["content_cid"]  # type: ignore[no-any-return]
+        return self._fields["content_cid"]
 
     @property
     def shards(self) -> list[ShardInfo] | None:
         """What is known of each shard; None where the shards were not written by atdata."""
-        return self._fields["shards"]  # type: ignore[no-any-return]
+        shards = self._fields["shards"]
+        return None if shards is None else list(shards)
 
     @property
     def revision(self) -> int:
         """Which revision of the name this is, from 1 up."""
-        return int(self._fields["revision"])
+        return self._fields["revision"]
 
     @property
     def created_at(self) -> str | None:
         """When it was stored, in ISO 8601 with offset; None before that."""
-        return self._fields["created_at"]  # type: ignore[no-any-return]
+        return self._fields["created_at"]
 
     @property
     def legacy_uuid(self) -> str | None:
         """The UUID that very early releases gave datasets."""
-        return self._fields["legacy_uuid"]  # type: ignore[no-any-return]
+        return self._fields["legacy_uuid"]
 
     @property
     def wds_url(self) -> str:
@@ -102,39 +117,35 @@ class LocalDatasetEntry:
     def stored(self, revision: int) -> LocalDatasetEntry:
         """Return the entry as that revision of its name, stored now."""
         now = dt.datetime.now(dt.UTC).isoformat()
-        return LocalDatasetEntry(**{**self._fields, "revision": revision, "created_at": now})
+        fields: dict[str, Any] = {**self._fields, "revision": revision, "created_at": now}
+        return LocalDatasetEntry(**fields)
 
     def to_record(self) -> bytes:
-        """Return the entry as JSON; ``FieldError`` if the metadata is not."""
+        """Return the entry as a JSON object."""
         shards = self.shards
-        record = {
+        record: dict[str, Any] = {
             **self._fields,
             "cid": self.cid,
             "shards": None if shards is None else [_shard_record(shard) for shard in shards],
         }
-        if record["legacy_uuid"] is None:
+        if self.legacy_uuid is None:
             del record["legacy_uuid"]
-        try:
-            return json.dumps(record, allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            raise FieldError(
-                f"the metadata of {self.name!r} is not JSON ({error}); use str, int, float, bool, None, "
-                "lists and dicts",
-                name=self.name,
-            ) from error
+        return json.dumps(record).encode()
 
     @classmethod
     def from_record(cls, body: bytes) -> LocalDatasetEntry:
-        """Read an entry from JSON; ``CorruptDataError`` if it is something else."""
+        """Read an entry from a JSON object; ``CorruptDataError`` if it is something else."""
         try:
             record = json.loads(body)
-            shards = record.get("shards")
-            infos = None if shards is None else [ShardInfo(**shard) for shard in shards]
             # Later releases may say more.
             known = {key: value for key, value in record.items() if key in _NAMES}
-            return cls(**{**known, "shards": infos})
-        except (ValueError, TypeError, AttributeError) as error:
-            raise CorruptDataError(f"a dataset record of the index cannot be read: {error}") from error
+            if known.get("shards") is not None:
+                shards = _expect(known["shards"], list, "shards")
+                known["shards"] = [_read_shard(shard) for shard in shards]
+            return cls(**known)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            message = f"a dataset record of the index cannot be read: {error}"
+            raise CorruptDataError(message) from error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LocalDatasetEntry) and self.to_record() == other.to_record()
@@ -143,9 +154,12 @@ class LocalDatasetEntry:
         return hash((self.name, self.cid, self.revision))
 
     def __repr__(self) -> str:
-        return f"LocalDatasetEntry({self.name!r}, revision={self.revision}, shards={len(self.data_urls)})"
+        shards = len(self._fields["data_urls"])
+        return f"LocalDatasetEntry({self.name!r}, revision={self.revision}, shards={shards})"
 
 
+_ARGUMENTS = ("name", "schema_ref", "data_urls", "metadata")
+_REQUIRED = frozenset({"name", "schema_ref", "data_urls"})
 _DEFAULTS: dict[str, Any] = {
     "metadata": None,
     "cid": None,
@@ -155,10 +169,56 @@ _DEFAULTS: dict[str, Any] = {
     "content_cid": None,
     "legacy_uuid": None,
 }
-_REQUIRED = frozenset({"name", "schema_ref", "data_urls"})
 _NAMES = _REQUIRED | _DEFAULTS.keys()
+_TEXTS = ("name", "schema_ref")
+_OPTIONAL_TEXTS = ("cid", "created_at", "content_cid", "legacy_uuid")
+
+
+def _checked(given: dict[str, Any]) -> _Fields:
+    for key in _TEXTS:
+        _expect(given[key], str, key)
+    for key in _OPTIONAL_TEXTS:
+        _expect(given[key], str | None, key)
+    urls, shards = given["data_urls"], given["shards"]
+    if isinstance(urls, str) or not all(isinstance(url, str) for url in urls):
+        raise FieldError(f"data_urls of an entry is a list of str, not {urls!r:.80}")
+    for shard in shards or ():
+        _expect(shard, ShardInfo, "shards")
+    return cast(
+        "_Fields",
+        {
+            **given,
+            "data_urls": list(urls),
+            "metadata": to_json_object(given["metadata"], given["name"]),
+            "revision": _count(given["revision"], "revision"),
+            "shards": None if shards is None else list(shards),
+        },
+    )
+
+
+def _expect(value: Any, kind: Any, name: str) -> Any:
+    if not isinstance(value, kind):
+        expected = getattr(kind, "__name__", kind)
+        raise FieldError(f"{name} of an entry is {expected}, not {value!r:.80}", name=name)
+    return value
+
+
+def _count(value: Any, name: str) -> int:
+    if type(value) is not int or value < 0:
+        raise FieldError(f"{name} of an entry is a number from 0 up, not {value!r:.80}", name=name)
+    return value
 
 
 def _shard_record(shard: ShardInfo) -> dict[str, Any]:
     record = {"url": shard.url, "count": shard.count, "bytes": shard.bytes, "sha256": shard.sha256}
     return {**record, "split": shard.split} if shard.split else record
+
+
+def _read_shard(record: dict[str, Any]) -> ShardInfo:
+    return ShardInfo(
+        _expect(record.get("url"), str, "url"),
+        _count(record.get("count"), "count"),
+        _count(record.get("bytes"), "bytes"),
+        _expect(record.get("sha256"), str, "sha256"),
+        _expect(record.get("split"), str | None, "split"),
+    )

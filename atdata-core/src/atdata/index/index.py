@@ -1,27 +1,29 @@
-"""``Index``: schemas and datasets by name, over any record store, with their shards in any store."""
+"""``Index``: datasets and schemas by name, over any record store, with shards in any data store."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from atdata.dataset import Dataset, as_source
 from atdata.errors import NotFoundError
-from atdata.index.cids import content_cid
 from atdata.index.datasets import DatasetRegistry
 from atdata.index.entry import LocalDatasetEntry
+from atdata.index.metadata import to_json_object
 from atdata.index.names import check_dataset_name, to_path
 from atdata.index.namespace import TypeNamespace
-from atdata.index.opening import default_store, open_provider
-from atdata.index.provider import IndexProvider
+from atdata.index.opening import open_provider, own_store, scratch_store
 from atdata.index.references import LOCAL, Reference
 from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
 from atdata.index.stubs import StubFolder
-from atdata.index.writing import write_splits
-from atdata.protocols import AbstractDataStore
-from atdata.stores import Cut, DataStore
+from atdata.index.writing import discard, write_samples
+
+if TYPE_CHECKING:
+    from atdata.index.provider import IndexProvider
+    from atdata.index.writing import Samples
+    from atdata.protocols import AbstractDataStore
 
 T = TypeVar("T")
 
@@ -32,8 +34,11 @@ class Index:
     Without arguments a scratch index that goes with the process. ``path=`` keeps it in an SQLite
     file, ``dsn=`` in PostgreSQL, ``redis=`` (a client, also as first argument), ``url=`` or
     ``host=``/``port=``/``db=`` in Redis; ``provider=`` names any other installed provider, or is
-    one. Shards are written to ``data_store``; without one, to a folder ``data`` beside the file, or
-    a temporary one. Several threads and processes may use the same database at once.
+    one. Several threads and processes may use the same database at once.
+
+    Shards are written to ``data_store``. Without one they go to a folder ``data`` beside the file,
+    to ``~/.atdata/data`` where the index is on a server, and those of a scratch index to a
+    temporary folder that is removed with it.
     """
 
     def __init__(
@@ -47,12 +52,13 @@ class Index:
         path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> None:
-        self._provider = open_provider(provider, {"redis": redis, "path": path, **options})
+        given = {"redis": redis, "path": path, **options}
+        given = {name: value for name, value in given.items() if value is not None}
+        self._provider = open_provider(provider, given)
         self._datasets = DatasetRegistry(self._provider)
         self._schemas = SchemaRegistry(self._provider)
         self._data_store = data_store
-        self._own_store: DataStore | None = None
-        self._path = path
+        self._own_store = own_store(provider, given) if data_store is None else None
         self._stubs = StubFolder(stub_dir) if auto_stubs else None
         self.types = TypeNamespace()
 
@@ -68,41 +74,7 @@ class Index:
 
     def write(
         self,
-        samples: Iterable[Any] | Mapping[str, Iterable[Any]],
-        *,
-        name: str,
-        metadata: Mapping[str, Any] | None = None,
-        prefix: str | None = None,
-        **cut: int,
-    ) -> LocalDatasetEntry:
-        """Write samples as shards, publish their schema, and register the dataset under a name.
-
-        Samples are streamed from any iterable, or from one per split in a mapping, all of one type.
-        ``maxcount`` and ``maxsize`` say when a new shard begins. Nothing is registered, and no
-        shard stays, unless everything was written. Writing a name again makes its next revision.
-
-        Raises:
-            EmptyDatasetError: there are no samples.
-            FieldError: a sample does not fit its type, or the first one's.
-            StorageError: the shards cannot be stored.
-        """
-        check_dataset_name(name)
-        with write_splits(self._store(), samples, prefix or to_path(name), Cut(**cut)) as written:
-            record = self._schemas.ensure(written.sample_type)
-            return self._datasets.add(
-                LocalDatasetEntry(
-                    name,
-                    record.ref,
-                    [shard.url for shard in written.shards],
-                    metadata,
-                    shards=written.shards,
-                    content_cid=content_cid(record.fields, [shard.sha256 for shard in written.shards]),
-                )
-            )
-
-    def insert_dataset(
-        self,
-        ds: Dataset[Any],
+        samples: Samples,
         *,
         name: str,
         schema_ref: str | None = None,
@@ -110,20 +82,56 @@ class Index:
         prefix: str | None = None,
         **options: Any,
     ) -> LocalDatasetEntry:
+        """Write samples as shards and register them under a name, with their schema.
+
+        Samples are streamed from any iterable, or from one per split in a mapping, all of one type.
+        ``maxcount`` and ``maxsize`` say when a new shard begins; a store that is not atdata's may
+        take further options. Nothing is registered, and no shard stays, unless everything was
+        written. Without ``schema_ref`` the schema of the samples is published, or found published
+        already. Writing a name again makes its next revision.
+
+        Raises:
+            EmptyDatasetError: there are no samples.
+            FieldError: a sample does not fit its type, or the first one's; or the metadata is not
+                JSON.
+            StorageError: the shards cannot be stored.
+        """
+        # What is wrong with these must not come out after hours of writing.
+        check_dataset_name(name)
+        metadata = to_json_object(metadata, name)
+        store = self._store()
+        written = write_samples(store, samples, prefix or to_path(name), options)
+        try:
+            ref = schema_ref or self._schemas.ensure(written.sample_type).ref
+            return self._datasets.add(written.to_entry(name, ref, metadata))
+        except BaseException:
+            # Whatever failed may have done so after the commit.
+            if not self._datasets.may_hold(name, written.urls):
+                discard(store, written)
+            raise
+
+    def insert_dataset(
+        self,
+        ds: Dataset[Any] | Mapping[str, Dataset[Any]],
+        *,
+        name: str,
+        schema_ref: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        cache_local: bool = False,  # noqa: ARG002 -- documented; shards are always spooled locally
+        **options: Any,
+    ) -> LocalDatasetEntry:
         """Register a dataset; with a data store its samples are written there first.
 
-        Further options go to the store, ``maxcount`` and ``maxsize`` for example. Without
-        ``schema_ref`` the schema of its sample type is published, or found published already.
+        A ``DatasetDict`` keeps its splits, and needs a data store. Further options are those of
+        ``write``; without a data store there is nothing for them to do.
         """
-        metadata = metadata if metadata is not None else ds.metadata
-        if self._data_store is None:
-            return self.add_entry(ds, name=name, schema_ref=schema_ref, metadata=metadata)
-        check_dataset_name(name)
-        prefix = prefix or to_path(name)
-        if isinstance(self._data_store, DataStore) and schema_ref is None:
-            return self.write(ds, name=name, metadata=metadata, prefix=prefix, **options)
-        urls = self._data_store.write_shards(ds, prefix=prefix, **options)
-        return self._add(name, schema_ref, ds.sample_type, urls, metadata)
+        if isinstance(ds, Dataset):
+            metadata = ds.metadata if metadata is None else metadata
+            if self._data_store is None:
+                return self.add_entry(ds, name=name, schema_ref=schema_ref, metadata=metadata)
+        elif self._data_store is None:
+            raise TypeError("splits can be kept only where they are written; use index.write()")
+        return self.write(ds, name=name, schema_ref=schema_ref, metadata=metadata, **options)
 
     def add_entry(
         self,
@@ -134,8 +142,10 @@ class Index:
         metadata: Mapping[str, Any] | None = None,
     ) -> LocalDatasetEntry:
         """Register a dataset where it lies; its pattern or URLs are kept as they are."""
-        metadata = metadata if metadata is not None else ds.metadata
-        return self._add(name, schema_ref, ds.sample_type, [ds.url], metadata)
+        check_dataset_name(name)
+        metadata = to_json_object(ds.metadata if metadata is None else metadata, name)
+        ref = schema_ref or self._schemas.ensure(ds.sample_type).ref
+        return self._datasets.add(LocalDatasetEntry(name, ref, [ds.url], metadata))
 
     def get_dataset(self, ref: str) -> LocalDatasetEntry:
         """Return the newest revision of a dataset, or that of ``name@revision``.
@@ -145,7 +155,8 @@ class Index:
         reference = Reference.parse(ref, "dataset")
         revision = reference.version
         if reference.authority != LOCAL or (revision is not None and not revision.isdecimal()):
-            raise NotFoundError(f"no dataset {ref!r:.300} in this index; its names are local", ref=ref)
+            message = f"no dataset {ref!r:.300} in this index; its names are local"
+            raise NotFoundError(message, ref=ref)
         return self._datasets.get(reference.name, None if revision is None else int(revision))
 
     def get_entry(self, cid: str) -> LocalDatasetEntry:
@@ -281,21 +292,9 @@ class Index:
     def __repr__(self) -> str:
         return f"Index({self._provider!r}, data_store={self._data_store!r})"
 
-    def _add(
-        self,
-        name: str,
-        schema_ref: str | None,
-        sample_type: type,
-        urls: Sequence[str],
-        metadata: Mapping[str, Any] | None,
-    ) -> LocalDatasetEntry:
-        check_dataset_name(name)
-        ref = schema_ref or self._schemas.ensure(sample_type).ref
-        return self._datasets.add(LocalDatasetEntry(name, ref, urls, metadata))
-
     def _store(self) -> AbstractDataStore:
         if self._data_store is not None:
             return self._data_store
         if self._own_store is None:
-            self._own_store = default_store(self._path, self)
+            self._own_store = scratch_store(self)
         return self._own_store

@@ -22,7 +22,9 @@ class TypeNamespace:
             return self._types[name]
         except KeyError:
             raise AttributeError(
-                f"no schema {name!r} is loaded here; load_schema(ref) loads one", name=name, obj=self
+                f"no schema {name!r} is loaded here; load_schema(ref) loads one",
+                name=name,
+                obj=self,
             ) from None
 
     def __dir__(self) -> list[str]:

@@ -6,12 +6,16 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from atdata import plugins
-from atdata.index.provider import IndexProvider
+from atdata.index.memory import MemoryProvider
 from atdata.stores import LocalDiskStore
+
+if TYPE_CHECKING:
+    from atdata.index.provider import IndexProvider
 
 # Which provider an argument speaks of, where none is named.
 _PROVIDER_OF = {
@@ -23,10 +27,12 @@ _PROVIDER_OF = {
     "port": "redis",
     "db": "redis",
 }
+_OFFICIAL = frozenset({"memory", *_PROVIDER_OF.values()})
+_SCRATCH = frozenset({"memory", "sqlite"})
 
 
 def open_provider(
-    provider: str | IndexProvider | None, options: dict[str, Any]
+    provider: str | IndexProvider | None, options: Mapping[str, Any]
 ) -> IndexProvider:
     """Open the record store that a provider's name or instance and its options mean.
 
@@ -34,29 +40,51 @@ def open_provider(
         TypeError: the options contradict each other or the provider.
         PluginNotFoundError: no such provider is installed.
     """
-    options = {name: value for name, value in options.items() if value is not None}
     if provider is not None and not isinstance(provider, str):
         if options:
-            raise TypeError(f"a provider that is open already takes no {', '.join(sorted(options))}")
+            given = ", ".join(sorted(options))
+            raise TypeError(f"a provider that is open already takes no {given}")
         return provider
-    spoken_of = {_PROVIDER_OF[name] for name in options if name in _PROVIDER_OF}
-    official = set(_PROVIDER_OF.values())
-    if len(spoken_of) > 1 or (provider in official and spoken_of - {provider}):
-        given = [*([f"provider={provider!r}"] if provider else []), *(f"{name}=" for name in options)]
+    kind: Any = plugins.load("index provider", _chosen_name(provider, options))
+    return cast("IndexProvider", kind(**options))
+
+
+def _chosen_name(provider: str | None, options: Mapping[str, Any]) -> str:
+    meant = {_PROVIDER_OF[name] for name in options if name in _PROVIDER_OF}
+    if len(meant) > 1 or (provider in _OFFICIAL and meant - {provider}):
+        given = [f"{name}=" for name in options]
+        if provider is not None:
+            given.insert(0, f"provider={provider!r}")
         raise TypeError(f"{' and '.join(given)} speak of different databases; give those of one")
-    name = provider or (spoken_of.pop() if spoken_of else "sqlite")
-    kind: Any = plugins.load("index provider", name)
-    return kind(**options)  # type: ignore[no-any-return]
+    return provider or (meant.pop() if meant else "sqlite")
 
 
-def default_store(path: str | os.PathLike[str] | None, owner: object) -> LocalDiskStore | None:
-    """Return where the shards of an index without a store of its own go.
+def own_store(
+    provider: str | IndexProvider | None, options: Mapping[str, Any]
+) -> LocalDiskStore | None:
+    """Return the store of an index that is given none; None if the index goes with the process.
 
-    Those of an index in a file go to ``data`` beside the file; those of a scratch index, which has
-    neither file nor server, to a temporary folder that goes with ``owner`` or at exit.
+    Shards of an index in a file go to ``data`` beside the file, those of an index on a server to
+    the user's own folder.
     """
+    path = options.get("path")
     if path is not None and str(path) != ":memory:":
         return LocalDiskStore(Path(path).expanduser().parent / "data")
+    if isinstance(provider, str | None):
+        is_scratch = _chosen_name(provider, options) in _SCRATCH
+    else:
+        is_scratch = isinstance(provider, MemoryProvider)
+    return None if is_scratch else LocalDiskStore()
+
+
+def scratch_store(owner: object) -> LocalDiskStore:
+    """Open a store in a temporary folder, which is removed with ``owner`` or at exit."""
     folder = tempfile.mkdtemp(prefix="atdata-")
-    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(owner, _remove_own, folder, os.getpid())
     return LocalDiskStore(folder)
+
+
+def _remove_own(folder: str, process: int) -> None:
+    # A forked child must not take its parent's shards along when it ends.
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from atdata.errors import ConflictError, CorruptDataError, FieldError, NotFoundError
+from atdata.errors import (
+    ConflictError,
+    CorruptDataError,
+    InvalidNameError,
+    NotFoundError,
+    SchemaError,
+)
 from atdata.index.datasets import scan_pages
-from atdata.index.names import bump_patch, check_version, version_key
-from atdata.index.provider import ABSENT, IndexProvider, Key, Put
+from atdata.index.metadata import to_json_object
+from atdata.index.names import bump_patch, check_class_name, check_version, version_key
+from atdata.index.provider import ABSENT, Key, Put
 from atdata.index.references import LOCAL, Reference
 from atdata.samples import DictSample, Schema
+
+if TYPE_CHECKING:
+    from atdata.index.provider import IndexProvider
 
 SCHEMA = "schema"
 FIRST_VERSION = "1.0.0"
@@ -66,9 +76,27 @@ class LocalSchemaRecord:
         """What the fields mean; ``SchemaError`` if they mean nothing here."""
         return Schema.from_record(self.record)
 
+    def is_of(self, schema: Schema) -> bool:
+        """Tell whether its fields are those of a schema; what cannot be understood is not."""
+        try:
+            return self.schema == schema
+        except SchemaError:
+            return False
+
     def to_type(self) -> type[Any]:
         """Make a sample class of it; the same one each time."""
         return self.schema.to_type(self.ref)
+
+    def difference(self, schema: Schema) -> str:
+        """Say in words which fields of another schema differ from these."""
+        try:
+            return self.schema.difference(schema)
+        except SchemaError as error:
+            return str(error)
+
+    def with_version(self, version: str) -> LocalSchemaRecord:
+        """Return the same record under another version."""
+        return LocalSchemaRecord({**self.record, "version": version})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record with its reference as ``$ref``."""
@@ -76,7 +104,10 @@ class LocalSchemaRecord:
 
 
 class SchemaRegistry:
-    """Publishes and finds schemas; as safe for threads and processes as its provider."""
+    """Publishes and finds schemas; as safe for threads and processes as its provider.
+
+    Records that no reference can name, which earlier releases may have left, are passed over.
+    """
 
     def __init__(self, provider: IndexProvider) -> None:
         self._provider = provider
@@ -93,68 +124,95 @@ class SchemaRegistry:
         A version that exists with the same fields is returned as it is, one with other fields is
         a ``ConflictError`` that says which differ.
         """
-        schema = Schema.from_type(sample_type)
-        description = _own_docstring(sample_type) if description is None else description
-        chosen = version and check_version(version)
+        draft = _draft(sample_type, description, metadata)
+        if version is not None:
+            record = draft.with_version(check_version(version))
+            return record if self._put(record) else self._existing(record)
         while True:
-            record = _make_record(schema, chosen or self._next_version(schema.name), description, metadata)
-            try:
-                self._provider.commit(
-                    [Put(Key(SCHEMA, record.name, record.version), _to_json(record), expect=ABSENT)]
-                )
-            except ConflictError as error:
-                if chosen is None:
-                    continue
-                return self._same(schema, chosen, error)
-            return record
+            record = draft.with_version(_next_version(self.versions(draft.name)))
+            if self._put(record):
+                return record
 
     def ensure(self, sample_type: type) -> LocalSchemaRecord:
         """Return the newest version with the fields of a type, publishing one if there is none."""
-        schema = Schema.from_type(sample_type)
-        for record in reversed(self.versions(schema.name)):
-            if record.schema == schema:
+        draft = _draft(sample_type, None, None)
+        while True:
+            versions = self.versions(draft.name)
+            for record in reversed(versions):
+                if record.is_of(draft.schema):
+                    return record
+            record = draft.with_version(_next_version(versions))
+            if self._put(record):
                 return record
-        return self.publish(sample_type)
 
     def get(self, ref: str) -> LocalSchemaRecord:
         """Return a schema by any form of reference; without version, the highest."""
         reference = Reference.parse(ref, "schema")
         if reference.authority != LOCAL:
-            raise NotFoundError(f"{ref!r} is a schema of {reference.authority}, not of this index", ref=ref)
+            message = f"{ref!r:.300} is a schema of {reference.authority}, not of this index"
+            raise NotFoundError(message, ref=ref)
         if reference.version is not None:
-            try:
-                body = self._provider.get(Key(SCHEMA, reference.name, reference.version))
-            except NotFoundError as error:
-                raise _not_found(ref) from error
-            return _from_json(body)
-        versions = self.versions(reference.name)
-        if not versions:
-            raise _not_found(ref)
-        return versions[-1]
+            found = self._get(Key(SCHEMA, reference.name, reference.version))
+        else:
+            found = next(reversed(self.versions(reference.name)), None)
+        if found is None:
+            message = f"no schema {ref!r:.300} in this index; list_schemas() shows what there is"
+            raise NotFoundError(message, ref=ref)
+        return found
 
     def versions(self, name: str) -> list[LocalSchemaRecord]:
         """Return all versions of a class name, lowest first."""
-        found = [_from_json(body) for _, body in self._provider.scan(SCHEMA, name)]
+        found = _read_all(self._provider.scan(SCHEMA, name))
         return sorted(found, key=lambda record: version_key(record.version))
 
     def iterate(self) -> Iterator[LocalSchemaRecord]:
         """Yield all schemas, by name, fetched in pages."""
-        for _, body in scan_pages(self._provider, SCHEMA):
-            yield _from_json(body)
+        return _read_all(scan_pages(self._provider, SCHEMA))
 
-    def _next_version(self, name: str) -> str:
-        versions = self.versions(name)
-        return bump_patch(versions[-1].version) if versions else FIRST_VERSION
+    def _get(self, key: Key) -> LocalSchemaRecord | None:
+        try:
+            return _from_json(key, self._provider.get(key))
+        except NotFoundError:
+            return None
 
-    def _same(self, schema: Schema, version: str, cause: ConflictError) -> LocalSchemaRecord:
-        existing = _from_json(self._provider.get(Key(SCHEMA, schema.name, version)))
-        if existing.schema == schema:
+    def _put(self, record: LocalSchemaRecord) -> bool:
+        """Store a record unless its version is taken."""
+        body = json.dumps(dict(record.record)).encode()
+        try:
+            self._provider.commit([Put(_key_of(record), body, expect=ABSENT)])
+        except ConflictError:
+            return False
+        return True
+
+    def _existing(self, record: LocalSchemaRecord) -> LocalSchemaRecord:
+        key = _key_of(record)
+        existing = _from_json(key, self._provider.get(key))
+        if existing.is_of(record.schema):
             return existing
         raise ConflictError(
-            f"schema {schema.name}@{version} exists with other fields "
-            f"({existing.schema.difference(schema)}); publish a new version",
+            f"schema {record.name}@{record.version} exists with other fields "
+            f"({existing.difference(record.schema)}); publish a new version",
             ref=existing.ref,
-        ) from cause
+        )
+
+
+def _draft(
+    sample_type: type, description: str | None, metadata: Mapping[str, Any] | None
+) -> LocalSchemaRecord:
+    """Describe a type as a record that has no version yet."""
+    schema = Schema.from_type(sample_type)
+    record: dict[str, Any] = {
+        "name": schema.name,
+        "version": None,
+        "fields": schema.to_fields(),
+        "description": _own_docstring(sample_type) if description is None else description,
+        "createdAt": dt.datetime.now(dt.UTC).isoformat(),
+    }
+    if metadata is not None:
+        record["metadata"] = to_json_object(metadata, schema.name)
+    # A schema that could not be read again is refused now.
+    Schema.from_record(record)
+    return LocalSchemaRecord(record)
 
 
 def _own_docstring(sample_type: type) -> str | None:
@@ -164,33 +222,32 @@ def _own_docstring(sample_type: type) -> str | None:
     return None if is_generated or sample_type is DictSample else text
 
 
-def _make_record(
-    schema: Schema, version: str, description: str | None, metadata: Mapping[str, Any] | None
-) -> LocalSchemaRecord:
-    record: dict[str, Any] = {
-        "name": schema.name,
-        "version": version,
-        "fields": schema.to_fields(),
-        "description": description,
-        "createdAt": dt.datetime.now(dt.UTC).isoformat(),
-    }
-    return LocalSchemaRecord({**record, "metadata": dict(metadata)} if metadata else record)
+def _next_version(versions: list[LocalSchemaRecord]) -> str:
+    return bump_patch(versions[-1].version) if versions else FIRST_VERSION
 
 
-def _to_json(record: LocalSchemaRecord) -> bytes:
-    try:
-        return json.dumps(dict(record.record), allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise FieldError(f"the metadata of schema {record.name} is not JSON: {error}") from error
+def _key_of(record: LocalSchemaRecord) -> Key:
+    return Key(SCHEMA, record.name, record.version)
 
 
-def _from_json(body: bytes) -> LocalSchemaRecord:
+def _read_all(found: Iterable[tuple[Key, bytes]]) -> Iterator[LocalSchemaRecord]:
+    for key, body in found:
+        try:
+            check_class_name(key.name)
+            check_version(key.version)
+        except InvalidNameError:
+            continue
+        yield _from_json(key, body)
+
+
+def _from_json(key: Key, body: bytes) -> LocalSchemaRecord:
     try:
         record = json.loads(body)
-        return LocalSchemaRecord({**record, "name": record["name"], "version": record["version"]})
-    except (ValueError, TypeError, KeyError) as error:
-        raise CorruptDataError(f"a schema record of the index cannot be read: {error}") from error
-
-
-def _not_found(ref: str) -> NotFoundError:
-    return NotFoundError(f"no schema {ref!r} in this index; list_schemas() shows what there is", ref=ref)
+        if (record["name"], record["version"]) != (key.name, key.version):
+            raise ValueError("it bears the name or version of another")
+        if not isinstance(record["fields"], list):
+            raise TypeError("its fields are no list")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        message = f"schema {key.name}@{key.version} of the index cannot be read: {error!r}"
+        raise CorruptDataError(message, name=key.name, version=key.version) from error
+    return LocalSchemaRecord(record)

@@ -7,23 +7,33 @@ it is imported elsewhere is that class again.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from atdata.errors import ConflictError, StorageError
 from atdata.home import home, make_home
-from atdata.index.schemas import LocalSchemaRecord
-from atdata.samples.codec import Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from atdata.index.schemas import LocalSchemaRecord
+    from atdata.samples import Schema
+    from atdata.samples.codec import Field
 
 _AUTHORITY = "local"
+_MARK = "Written by atdata for editors and type checkers"
+_PLAIN_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
 
 _TEMPLATE = '''"""Schema: {name}@{version}
 
-Written by atdata for editors and type checkers, from the schema {ref}.
+{mark}, from {ref}
 """
 
 from __future__ import annotations
@@ -53,7 +63,7 @@ class StubFolder:
 
     def __init__(self, folder: str | os.PathLike[str] | None) -> None:
         self._is_default = folder is None
-        self.folder = home() / "stubs" if folder is None else Path(folder).expanduser()
+        self.folder = home() / "stubs" if folder is None else Path(folder).expanduser().absolute()
 
     def import_path(self, record: LocalSchemaRecord) -> str:
         """Return the name of a schema's module, ``local.MySample_1_0_0`` for example."""
@@ -65,39 +75,47 @@ class StubFolder:
         Raises:
             SchemaError: the schema has fields that are not supported.
             ConflictError: the file is that of another schema.
+            StorageError: the file cannot be written.
         """
         text = _render(record)
         path = self.folder / _AUTHORITY / f"{_module_name(record)}.py"
-        try:
-            if not path.exists() or path.read_text("utf-8") != text:
+        with _translated(path):
+            if _read(path) != text:
                 self._replace(path, text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise StorageError(f"the stub {path} cannot be written: {error}", path=str(path)) from error
         self._register(record, path)
         return path
 
     def clear(self) -> int:
         """Remove the generated modules and return how many there were."""
-        stubs = [path for path in (self.folder / _AUTHORITY).glob("*.py") if path.name != "__init__.py"]
-        for path in stubs:
-            path.unlink()
+        folder = self.folder / _AUTHORITY
+        with _translated(folder):
+            stubs = [path for path in folder.glob("*.py") if _schema_of(path)]
+            for path in stubs:
+                path.unlink()
+                sys.modules.pop(f"{_AUTHORITY}.{path.stem}", None)
         return len(stubs)
 
     def _replace(self, path: Path, text: str) -> None:
-        if path.exists() and _first_line(path.read_text("utf-8")) != _first_line(text):
-            raise ConflictError(f"{path} is not the module of this schema; clear_stubs() removes it")
+        # Where case makes no difference to the file system, two schemas may share a path.
+        other = _schema_of(path)
+        if other is not None and other != _first_line(text):
+            message = f"{path} is the module of another schema; clear_stubs() removes it"
+            raise ConflictError(message, path=str(path))
         if self._is_default:
             make_home()
         path.parent.mkdir(parents=True, exist_ok=True)
         (path.parent / "__init__.py").touch()
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".stub-")
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
 
     def _register(self, record: LocalSchemaRecord, path: Path) -> None:
-        parent = ModuleType(_AUTHORITY, "Sample types of local schemas.")
-        parent.__path__ = [str(path.parent)]
-        sys.modules.setdefault(_AUTHORITY, parent)
+        # Its package is not made up as well: the user may have a module called "local".
         module = ModuleType(self.import_path(record), f"Schema: {record.name}@{record.version}")
         module.__file__ = str(path)
         setattr(module, record.name, record.to_type())
@@ -105,26 +123,62 @@ class StubFolder:
 
 
 def _module_name(record: LocalSchemaRecord) -> str:
-    return f"{record.schema.name}_{re.sub('[^0-9A-Za-z]', '_', record.version)}"
+    name = f"{record.schema.name}_{re.sub('[^0-9A-Za-z]', '_', record.version)}"
+    if _PLAIN_VERSION.fullmatch(record.version):
+        return name
+    # 1.0.0-a.1 and 1.0.0-a-1 are different versions.
+    return f"{name}_{hashlib.sha256(record.version.encode()).hexdigest()[:8]}"
 
 
 def _render(record: LocalSchemaRecord) -> str:
     schema = record.schema
-    lines = [f"{field.name}: {_annotation(field)}" for field in schema.fields]
+    lines = list(_field_lines(schema)) or ["pass"]
     if record.description:
         lines.insert(0, repr(str(record.description)))
     return _TEMPLATE.format(
         name=schema.name,
         version=record.version,
         ref=record.ref,
-        body="\n".join(f"        {line}" for line in lines or ["pass"]),
+        mark=_MARK,
+        body="\n".join(f"        {line}" for line in lines),
         record=repr({"name": schema.name, "fields": schema.to_fields()}),
     )
 
 
+def _field_lines(schema: Schema) -> Iterator[str]:
+    required = [number for number, field in enumerate(schema.fields) if not field.optional]
+    last = required[-1] if required else -1
+    for number, field in enumerate(schema.fields):
+        # As in the class itself: only optional fields at the end have a default.
+        yield f"{field.name}: {_annotation(field)}{' = None' if number > last else ''}"
+
+
 def _annotation(field: Field) -> str:
     text = re.sub(r"NDArray\[(\w+)\]", r"NDArray[np.\1]", str(field.type))
-    return f"{re.sub(r'NDArray$', 'NDArray[Any]', text)}{' | None' if field.optional else ''}"
+    text = re.sub(r"NDArray$", "NDArray[Any]", re.sub(r"\bdict\b", "dict[str, Any]", text))
+    return f"{text} | None" if field.optional else text
+
+
+def _schema_of(path: Path) -> str | None:
+    """Return the first line of a generated module, None for any other file."""
+    text = _read(path) or ""
+    return _first_line(text) if text.startswith('"""Schema: ') and _MARK in text else None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"the stub {path} cannot be written: {error.strerror}"
+        raise StorageError(message, path=str(path)) from error
 
 
 def _first_line(text: str) -> str:

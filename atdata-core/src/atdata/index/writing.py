@@ -2,57 +2,130 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from atdata.errors import EmptyDatasetError, FieldError
+from atdata.dataset import Dataset
+from atdata.errors import EmptyDatasetError, FieldError, StorageError
+from atdata.index.cids import content_cid
+from atdata.index.entry import LocalDatasetEntry
+from atdata.index.names import to_path
 from atdata.protocols import AbstractDataStore
+from atdata.samples import Schema
 from atdata.stores import Cut, DataStore, LocalDiskStore, ShardInfo
+
+Samples = Iterable[Any] | Mapping[str, Iterable[Any]]
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: the type of the samples, and the shards of all splits in order."""
+    """What was written: the type of the samples, and the shards of all splits in order.
+
+    Stores that are not ours only tell URLs, so ``shards`` is None there.
+    """
 
     sample_type: type[Any]
-    shards: list[ShardInfo]
+    urls: list[str]
+    shards: list[ShardInfo] | None = None
+
+    def to_entry(
+        self, name: str, schema_ref: str, metadata: Mapping[str, Any] | None
+    ) -> LocalDatasetEntry:
+        """Return the entry under which an index finds this again."""
+        digests = None if self.shards is None else [shard.sha256 for shard in self.shards]
+        fields = Schema.from_type(self.sample_type).to_fields()
+        return LocalDatasetEntry(
+            name,
+            schema_ref,
+            self.urls,
+            metadata,
+            shards=self.shards,
+            content_cid=None if digests is None else content_cid(fields, digests),
+        )
 
 
-@contextmanager
-def write_splits(
-    store: DataStore, samples: Iterable[Any] | Mapping[str, Iterable[Any]], prefix: str, cut: Cut
-) -> Iterator[Written]:
-    """Write one stream of samples, or one per split, for the length of a ``with`` block.
+def write_samples(
+    store: AbstractDataStore, samples: Samples, prefix: str, options: Mapping[str, Any]
+) -> Written:
+    """Write one stream of samples, or one per split, as shards below a prefix.
 
-    If writing or the block fails, the shards are removed again.
+    If anything fails, no shard stays, unless the store is one that cannot delete.
     """
-    splits = samples if isinstance(samples, Mapping) else {None: samples}
+    if isinstance(store, DataStore):
+        return _write_splits(store, samples, prefix, Cut(**options))
+    return _write_elsewhere(store, samples, prefix, options)
+
+
+def discard(store: AbstractDataStore, written: Written) -> None:
+    """Remove what was written, as far as the store can."""
+    if isinstance(store, DataStore):
+        _remove(store, written.shards or [])
+
+
+def _write_splits(store: DataStore, samples: Samples, prefix: str, cut: Cut) -> Written:
     shards: list[ShardInfo] = []
     kinds: set[type[Any]] = set()
     try:
-        for split, stream in splits.items():
+        for split, stream in _splits_of(samples):
             kind, typed = _peek(stream, prefix)
             kinds.add(kind)
             if len(kinds) > 1:
-                raise FieldError(f"the splits of one dataset hold one type of samples, not {_names(kinds)}")
-            where = f"{prefix}/{split}" if split else prefix
+                names = " and ".join(sorted(kind.__name__ for kind in kinds))
+                raise FieldError(f"the splits of one dataset hold one type of samples, not {names}")
+            where = _folder(prefix, split)
             shards += store.write_samples(typed, prefix=where, cut=cut, split=split)
-        yield Written(kinds.pop(), shards)
+        if not shards:
+            raise _empty(prefix)
     except BaseException:
-        for shard in shards:
-            store.delete(shard.url)
+        _remove(store, shards)
         raise
+    return Written(kinds.pop(), [shard.url for shard in shards], shards)
+
+
+def _write_elsewhere(
+    store: AbstractDataStore, samples: Samples, prefix: str, options: Mapping[str, Any]
+) -> Written:
+    """Write through a store that takes only datasets: what is none is spooled to disk first."""
+    if isinstance(samples, Dataset):
+        urls = store.write_shards(samples, prefix=prefix, **options)
+        return Written(samples.sample_type, list(urls))
+    written: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="atdata-") as folder:
+        spooled = _write_splits(LocalDiskStore(folder), samples, "spool", Cut())
+        by_split: dict[str | None, list[str]] = {}
+        for shard in spooled.shards or ():
+            by_split.setdefault(shard.split, []).append(shard.url)
+        for split, own in by_split.items():
+            ds = Dataset(own, sample_type=spooled.sample_type)
+            written += store.write_shards(ds, prefix=_folder(prefix, split), **options)
+    return Written(spooled.sample_type, written)
+
+
+def _splits_of(samples: Samples) -> Iterable[tuple[str | None, Iterable[Any]]]:
+    return samples.items() if isinstance(samples, Mapping) else [(None, samples)]
+
+
+def _folder(prefix: str, split: str | None) -> str:
+    return prefix if split is None else f"{prefix}/{to_path(split)}"
 
 
 def _peek(samples: Iterable[Any], prefix: str) -> tuple[type[Any], Iterator[Any]]:
     stream = iter(samples)
     for first in stream:
         return type(first), chain([first], stream)
-    raise EmptyDatasetError(f"there are no samples to write below {prefix!r}", prefix=prefix)
+    raise _empty(prefix)
 
 
-def _names(kinds: Iterable[type[Any]]) -> str:
-    return " and ".join(sorted(kind.__name__ for kind in kinds))
+def _empty(prefix: str) -> EmptyDatasetError:
+    return EmptyDatasetError(f"there are no samples to write below {prefix!r}", prefix=prefix)
+
+
+def _remove(store: DataStore, shards: Iterable[ShardInfo]) -> None:
+    for shard in shards:
+        # The caller must hear of the first failure, not of what cannot be tidied up after it.
+        with suppress(StorageError):
+            store.delete(shard.url)

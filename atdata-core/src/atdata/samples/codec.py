@@ -19,6 +19,7 @@ from atdata.samples.fields import Emit, FieldType, Mismatch
 _OPTIONAL_RANK = 3
 _TEXT_SHOWN = 60
 _BITS_SHOWN = 256
+_NAMES_SHOWN = 5
 
 
 class Field(NamedTuple):
@@ -44,7 +45,9 @@ class Codec:
         self._names = frozenset(field.name for field in fields)
         ordered = sorted(fields, key=lambda field: field.rank)
         self._start = headers.map_header(len(fields))
-        self._writers = [(f.name, headers.str_bytes(f.name), f.type.encode, f.optional) for f in ordered]
+        self._writers = [
+            (f.name, headers.str_bytes(f.name), f.type.encode, f.optional) for f in ordered
+        ]
         self._readers = [(f.name, f.type.native, f.type.decode, f.optional) for f in fields]
 
     def pack(self, sample: object) -> bytes:
@@ -92,7 +95,7 @@ class Codec:
         """Fill in absent fields that have a default, and absent optional ones with None."""
         if extra := [key for key in raw if key not in self._names]:
             raise FieldError(
-                f"{self.type_name} has no field {_names(extra)}; "
+                f"{self.type_name} has no field {_listed(extra)}; "
                 "read with a type that has, or as DictSample",
                 sample_type=self.type_name,
                 fields=extra,
@@ -100,7 +103,7 @@ class Codec:
         absent = [field for field in self.fields if field.name not in raw]
         if lost := [f.name for f in absent if f.default is None and not f.optional]:
             raise FieldError(
-                f"{self.type_name}.{_names(lost)} is missing from the data and has no default; "
+                f"{self.type_name} misses {_listed(lost)} in the data and has no default for it; "
                 "give it one, or read with a type without it",
                 sample_type=self.type_name,
                 fields=lost,
@@ -108,11 +111,12 @@ class Codec:
         return {**raw, **{f.name: f.default() if f.default else None for f in absent}}
 
     def _mismatch(self, name: str, error: Mismatch) -> FieldError:
-        optional = next(f.optional for f in self.fields if f.name == name)
+        optional = any(field.optional for field in self.fields if field.name == name)
         expected = error.expected + (" or None" if optional and not error.path else "")
         why = f" ({error.why})" if error.why else ""
         return FieldError(
-            f"{self.type_name}.{name}{error.path}: expected {expected}, got {describe(error.value)}{why}",
+            f"{self.type_name}.{name}{error.path}: "
+            f"expected {expected}, got {describe(error.value)}{why}",
             sample_type=self.type_name,
             field=name,
             expected=expected,
@@ -121,18 +125,20 @@ class Codec:
 
 
 def unpack_map(data: bytes, type_name: str = "a sample") -> dict[str, Any]:
-    """Unpack bytes that must be exactly one msgpack map with distinct string keys."""
+    """Unpack bytes that must be exactly one msgpack map; its keys and those in it are distinct."""
     try:
-        raw = msgpack.unpackb(data, raw=False, ext_hook=_refuse_extension)
-    except CorruptDataError:
-        raise
+        raw = msgpack.unpackb(data, object_pairs_hook=_distinct, ext_hook=_refuse_extension)
     # msgpack's own exceptions are ValueErrors, but for UnpackException.
     except (ValueError, RecursionError, msgpack.UnpackException) as error:
-        raise CorruptDataError(f"the bytes of {type_name} are not valid msgpack: {error}") from error
+        raise CorruptDataError(
+            f"the bytes of {type_name} are not a valid sample: {error}"
+        ) from error
     if type(raw) is not dict:
-        raise CorruptDataError(f"the bytes of {type_name} hold {describe(raw)}, not a map of fields")
-    if len(raw) != headers.map_length(data):
-        raise CorruptDataError(f"the bytes of {type_name} name a field twice")
+        raise CorruptDataError(
+            f"the bytes of {type_name} hold {describe(raw)}, not a map of fields"
+        )
+    if not {*map(type, raw)} <= {str}:
+        raise CorruptDataError(f"the bytes of {type_name} name a field by something but a string")
     return raw
 
 
@@ -157,14 +163,21 @@ def located(error: AtdataError, where: str, **details: Any) -> AtdataError:
     return type(error)(f"{error.message} ({where})", **{**error.details, **details})
 
 
+def _distinct(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise CorruptDataError("a map in them has the same key twice")
+    return found
+
+
 def _refuse_extension(code: int, _data: bytes) -> Any:
-    raise CorruptDataError(f"a sample holds msgpack extension type {code}, which is never stored")
+    raise CorruptDataError(f"msgpack extension type {code} is never stored")
 
 
 def _renamed(error: CorruptDataError, message: str) -> CorruptDataError:
     return type(error)(message, **error.details)
 
 
-def _names(names: list[Any]) -> str:
-    shown = ", ".join(repr(name) for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"{name!r:.{_TEXT_SHOWN}}" for name in names[:_NAMES_SHOWN])
+    return shown + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")

@@ -38,7 +38,8 @@ class DictSample:
                 data = plain(data)
             except Mismatch as error:
                 raise CorruptDataError(
-                    f"a sample holds {describe(error.value)} at {error.path or 'its root'}"
+                    f"a sample holds {describe(error.value)} at {error.path}; "
+                    f"expected {error.expected}"
                 ) from None
         return cls.from_data(data)
 
@@ -52,22 +53,20 @@ class DictSample:
     @property
     def packed(self) -> bytes:
         """The sample as msgpack bytes, arrays as ``.npy``; ``FieldError`` for other values."""
+        data = {name: _stored(name, value) for name, value in self._data.items()}
         try:
-            data = {
-                name: array_to_bytes(value) if isinstance(value, np.ndarray) else value
-                for name, value in self._data.items()
-            }
             return msgpack.packb(plain(data))  # type: ignore[no-any-return]
         except Mismatch as error:
             raise FieldError(
                 f"DictSample{error.path}: expected {error.expected}, got {describe(error.value)}"
             ) from None
-        except (ValueError, OverflowError, RecursionError) as error:
+        # Integers of more than 64 bits, and strings with lone surrogates.
+        except (ValueError, OverflowError) as error:
             raise FieldError(f"a DictSample cannot be packed: {error}") from error
 
     @property
     def as_wds(self) -> dict[str, Any]:
-        """The sample as ``webdataset`` writes it: a new unique ``__key__``, and ``msgpack`` bytes."""
+        """The sample as ``webdataset`` writes it: a unique new ``__key__``, ``msgpack`` bytes."""
         return {"__key__": new_key(), "msgpack": self.packed}
 
     def keys(self) -> list[str]:
@@ -109,8 +108,11 @@ class DictSample:
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a DictSample cannot be changed; make one from to_dict()")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a DictSample cannot be changed; make one from to_dict()")
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return DictSample.from_data, (self._data,)
+        return type(self).from_data, (self._data,)
 
     def __contains__(self, key: object) -> bool:
         return key in self._data
@@ -124,9 +126,7 @@ class DictSample:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DictSample):
             return NotImplemented
-        return self._data.keys() == other._data.keys() and all(
-            is_equal(value, other._data[name]) for name, value in self._data.items()
-        )
+        return is_equal(self._data, other.to_dict())
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -135,6 +135,15 @@ class DictSample:
 
     def __repr__(self) -> str:
         return f"DictSample({', '.join(f'{k}={_shown(v)}' for k, v in self._data.items())})"
+
+
+def _stored(name: str, value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    try:
+        return array_to_bytes(value)
+    except FieldError as error:
+        raise FieldError(f"DictSample[{name!r}]: {error}", field=name, **error.details) from None
 
 
 def _shown(value: Any) -> str:

@@ -1,35 +1,43 @@
-"""The types a field can have: how each is spelled, checked, packed, unpacked and described.
+"""The types a field can have: how each is checked, packed, unpacked and described.
 
 Packing writes fixed widths (64-bit integers and floats, 32-bit lengths for bytes and arrays), so
 that samples of equal shapes have byte-identical structure. Unpacking takes any width.
 """
 
+# The methods of a field type do what FieldType says of them.
+# ruff: noqa: D102
+
 from __future__ import annotations
 
 import struct
-import types
-import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from atdata.errors import FieldError, SampleTypeError
+from atdata.errors import FieldError
 from atdata.samples import headers
 from atdata.samples.arrays import array_to_buffers, bytes_to_array
 
 Emit = Callable[[Any], object]
 
+MAX_NESTING = 100
+_KEY_SHOWN = 40
+
 
 class Mismatch(Exception):  # noqa: N818 -- never leaves the package: the codec adds type and field
     """A value that is not what a field type wants; ``path`` leads to it inside the field."""
 
-    def __init__(self, expected: str, value: object, path: str = "", why: str = "") -> None:
+    def __init__(self, expected: str, value: object, *, path: str = "", why: str = "") -> None:
         super().__init__(expected, value, path, why)
         self.expected, self.value, self.path, self.why = expected, value, path, why
+
+    def below(self, step: str) -> Mismatch:
+        """Return the same mismatch as seen from one level up."""
+        return Mismatch(self.expected, self.value, path=step + self.path, why=self.why)
 
 
 class FieldType:
@@ -46,7 +54,7 @@ class FieldType:
         raise NotImplementedError
 
     def decode(self, raw: Any) -> Any:
-        """Check what msgpack yielded and return the field's value."""
+        """Check a value, from msgpack or from Python, and return it in its Python form."""
         raise NotImplementedError
 
     @property
@@ -68,13 +76,11 @@ class Bool(FieldType):
     native: ClassVar[type | None] = bool
 
     def encode(self, value: Any, emit: Emit) -> None:
-        if not isinstance(value, bool | np.bool_):
-            raise Mismatch("bool", value)
-        emit(headers.TRUE if value else headers.FALSE)
+        emit(headers.TRUE if self.decode(value) else headers.FALSE)
 
     def decode(self, raw: Any) -> bool:
-        if raw is True or raw is False:
-            return raw
+        if isinstance(raw, bool | np.bool_):
+            return bool(raw)
         raise Mismatch("bool", raw)
 
 
@@ -88,24 +94,21 @@ class Int(FieldType):
     native: ClassVar[type | None] = int
 
     def encode(self, value: Any, emit: Emit) -> None:
-        if type(value) is not int:
-            if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise Mismatch("int", value)
-            value = int(value)
         try:
-            emit(headers.int_bytes(value))
+            emit(headers.int_bytes(value if type(value) is int else self.decode(value)))
         except struct.error:
             raise Mismatch("int of at most 64 bits", value) from None
 
     def decode(self, raw: Any) -> int:
-        if type(raw) is int:
-            return raw
+        # To numpy a timedelta is an integer, but one with a unit.
+        if isinstance(raw, int | np.integer) and not isinstance(raw, bool | np.timedelta64):
+            return int(raw)
         raise Mismatch("int", raw)
 
 
 @dataclass(frozen=True)
 class Float(FieldType):
-    """``float``; integers that a 64-bit float holds exactly are accepted."""
+    """``float``; other numbers are accepted where a 64-bit float holds them exactly."""
 
     tag: ClassVar[str] = "float"
     rank: ClassVar[int] = 0
@@ -116,9 +119,8 @@ class Float(FieldType):
         emit(headers.float_bytes(value if type(value) is float else self.decode(value)))
 
     def decode(self, raw: Any) -> float:
-        if type(raw) is float:
-            return raw
-        if isinstance(raw, bool) or not isinstance(raw, float | int | np.floating | np.integer):
+        is_number = isinstance(raw, float | int | np.floating | np.integer)
+        if not is_number or isinstance(raw, bool | np.timedelta64):
             raise Mismatch("float", raw)
         try:
             number = float(raw)
@@ -138,16 +140,15 @@ class Str(FieldType):
     native: ClassVar[type | None] = str
 
     def encode(self, value: Any, emit: Emit) -> None:
-        if not isinstance(value, str):
-            raise Mismatch("str", value)
         try:
-            emit(headers.str_bytes(value))
+            emit(headers.str_bytes(self.decode(value)))
         except UnicodeEncodeError:
             raise Mismatch("str", value, why="a lone surrogate has no UTF-8 form") from None
 
     def decode(self, raw: Any) -> str:
-        if type(raw) is str:
-            return raw
+        if isinstance(raw, str):
+            # The text itself, where str() would ask a subclass how it likes to be shown.
+            return str.__str__(raw)
         raise Mismatch("str", raw)
 
 
@@ -161,16 +162,30 @@ class Bytes(FieldType):
     native: ClassVar[type | None] = bytes
 
     def encode(self, value: Any, emit: Emit) -> None:
-        if not isinstance(value, bytes | bytearray | memoryview):
-            raise Mismatch("bytes", value)
-        data = bytes(value)
-        emit_length(len(data), emit)
+        data = self.decode(value)
+        _emit_length(len(data), emit)
         emit(data)
 
     def decode(self, raw: Any) -> bytes:
-        if type(raw) is bytes:
-            return raw
+        if isinstance(raw, bytes | bytearray | memoryview):
+            return bytes(raw)
         raise Mismatch("bytes", raw)
+
+
+_CONCRETE = {np.dtype(code).type: np.dtype(np.dtype(code).str).type for code in np.typecodes["All"]}
+_ABSTRACT = (
+    *(np.number, np.integer, np.signedinteger, np.unsignedinteger),
+    *(np.inexact, np.floating, np.complexfloating, np.flexible, np.character),
+)
+
+# How an array type names numpy's scalar types: those of one dtype (long and long long) alike, and
+# none that stands for any of them.
+SCALARS: dict[Any, str | None] = {
+    Any: None,
+    np.generic: None,
+    **{kind: kind.__name__ for kind in _ABSTRACT},
+    **{kind: same.__name__ for kind, same in _CONCRETE.items() if kind is not np.object_},
+}
 
 
 @dataclass(frozen=True)
@@ -187,25 +202,28 @@ class Array(FieldType):
             header, data = array_to_buffers(value)
         except FieldError as error:
             raise Mismatch(str(self), value, why=str(error)) from None
-        emit_length(len(header) + len(data), emit)
+        _emit_length(len(header) + len(data), emit)
         emit(header)
         emit(data)
 
     def decode(self, raw: Any) -> np.ndarray[Any, Any]:
-        if type(raw) is bytes:
-            raw = bytes_to_array(raw)
-        self._check(raw)
-        return raw  # type: ignore[no-any-return]
+        array: Any = bytes_to_array(raw) if type(raw) is bytes else raw
+        self._check(array)
+        return array  # type: ignore[no-any-return]
 
     def _check(self, value: Any) -> None:
         if not isinstance(value, np.ndarray):
             raise Mismatch(str(self), value, why="np.asarray makes one")
-        if self.scalar and not issubclass(value.dtype.type, getattr(np, self.scalar)):
+        if self.scalar is None:
+            return
+        kind = value.dtype.type
+        if not issubclass(_CONCRETE.get(kind, kind), getattr(np, self.scalar)):
             raise Mismatch(str(self), value, why=".astype converts it")
 
     @property
     def annotation(self) -> Any:
-        return NDArray[getattr(np, self.scalar) if self.scalar else Any]
+        scalar: Any = getattr(np, self.scalar) if self.scalar else Any
+        return NDArray[scalar]
 
     def __str__(self) -> str:
         return f"NDArray[{self.scalar}]" if self.scalar else "NDArray"
@@ -222,24 +240,14 @@ class List(FieldType):
         if not isinstance(value, list | tuple):
             raise Mismatch(str(self), value)
         emit(headers.array_header(len(value)))
-        self._each(lambda item: self.items.encode(item, emit), value)
+        _each(lambda item: self.items.encode(item, emit), value)
 
     def decode(self, raw: Any) -> list[Any]:
-        if type(raw) is not list and type(raw) is not tuple:
+        if not isinstance(raw, list | tuple):
             raise Mismatch(str(self), raw)
-        if self.items.native and set(map(type, raw)) <= {self.items.native}:
+        if self.items.native and {*map(type, raw)} <= {self.items.native}:
             return list(raw)
-        return self._each(self.items.decode, raw)
-
-    def _each(self, call: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-        results: list[Any] = []
-        try:
-            for value in values:
-                results.append(call(value))  # noqa: PERF401 -- the length so far locates a mismatch
-        except Mismatch as error:
-            path = f"[{len(results)}]{error.path}"
-            raise Mismatch(error.expected, error.value, path, error.why) from None
-        return results
+        return _each(self.items.decode, raw)
 
     @property
     def annotation(self) -> Any:
@@ -261,7 +269,8 @@ class Dict(FieldType):
             raise Mismatch("dict", value)
         try:
             emit(msgpack.packb(plain(value)))
-        except (ValueError, OverflowError, RecursionError) as error:
+        # Integers of more than 64 bits, and strings with lone surrogates.
+        except (ValueError, OverflowError) as error:
             raise Mismatch("dict", value, why=str(error)) from None
 
     def decode(self, raw: Any) -> dict[str, Any]:
@@ -270,83 +279,52 @@ class Dict(FieldType):
         return plain(raw)  # type: ignore[no-any-return]
 
 
-def emit_length(length: int, emit: Emit) -> None:
-    """Emit a msgpack bin header of 32-bit width."""
-    if length > headers.MAX_LENGTH:
-        raise Mismatch("at most 4 GiB", f"{length} bytes")
-    emit(headers.bin_header(length))
-
-
-def plain(value: Any, path: str = "") -> Any:
-    """Copy a nested value into what msgpack holds: None, bool, int, float, str, bytes, list, dict."""
-    if value is None or type(value) in (bool, int, float, str, bytes):
-        return value
-    if isinstance(value, np.generic) and isinstance(value.item(), bool | int | float | str | bytes):
-        return value.item()
-    if isinstance(value, list | tuple):
-        return [plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
-    if isinstance(value, dict):
-        if wrong := next((key for key in value if not isinstance(key, str)), None):
-            raise Mismatch("dict with str keys", wrong, path, why="every key must be a string")
-        return {key: plain(item, f"{path}[{key!r}]") for key, item in value.items()}
-    raise Mismatch("None, bool, int, float, str, bytes, list or dict", value, path)
-
-
-_PRIMITIVES: dict[Any, FieldType] = {
-    bool: Bool(),
-    int: Int(),
-    float: Float(),
-    str: Str(),
-    bytes: Bytes(),
-    dict: Dict(),
+PRIMITIVES: dict[str, FieldType] = {
+    kind.tag: kind for kind in (Bool(), Int(), Float(), Str(), Bytes())
 }
-PRIMITIVES = {kind.tag: kind for kind in _PRIMITIVES.values() if kind.tag != "dict"}
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
-def parse_annotation(annotation: Any) -> tuple[FieldType, bool]:
-    """Read a resolved annotation as a field type and whether ``None`` is allowed.
-
-    Raises:
-        SampleTypeError: the annotation is none of the supported ones.
-    """
-    origin = typing.get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        inner = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
-        if len(inner) == 1:
-            return _parse_required(inner[0]), True
-        raise _unsupported(annotation, "a field has one type, optionally `| None`")
-    return _parse_required(annotation), False
-
-
-def _parse_required(annotation: Any) -> FieldType:
-    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if isinstance(annotation, type) and annotation in _PRIMITIVES:
-        return _PRIMITIVES[annotation]
-    if annotation is np.ndarray or origin is np.ndarray:
-        return Array(_scalar_name(args))
-    if origin is list:
-        items, optional = parse_annotation(args[0])
-        if optional or isinstance(items, Array):
-            raise _unsupported(annotation, "list items are plain values or lists of them, never None")
-        return List(items)
-    if annotation is list:
-        raise _unsupported(annotation, "say what is in it, as in list[int]")
-    if origin is dict and args == (str, Any):
-        return _PRIMITIVES[dict]
-    raise _unsupported(annotation, "use str, int, float, bool, bytes, NDArray, list[T], dict or T | None")
+def plain(value: Any, depth: int = 0) -> Any:
+    """Copy a nested value into what msgpack holds, numpy scalars and tuples into Python's own."""
+    if type(value) in _PLAIN:
+        return value
+    if depth == MAX_NESTING:
+        raise Mismatch(f"at most {MAX_NESTING} levels of nesting", value)
+    if isinstance(value, dict):
+        return _plain_dict(value, depth + 1)
+    if isinstance(value, list | tuple):
+        return _each(lambda item: plain(item, depth + 1), value)
+    is_scalar = isinstance(value, np.bool_ | np.number | np.str_ | np.bytes_)
+    if is_scalar and not isinstance(value, np.timedelta64) and type(value.item()) in _PLAIN:
+        return value.item()
+    raise Mismatch("None, bool, int, float, str, bytes, list or dict", value)
 
 
-def _scalar_name(args: tuple[Any, ...]) -> str | None:
-    """Find the scalar type in the arguments of np.ndarray[shape, np.dtype[scalar]]."""
-    dtype_args = typing.get_args(args[1]) if len(args) > 1 else ()
-    scalar = dtype_args[0] if dtype_args else Any
-    if scalar is Any or isinstance(scalar, typing.TypeVar) or scalar is np.generic:
-        return None
-    if isinstance(scalar, type) and issubclass(scalar, np.generic) and scalar is not np.object_:
-        return scalar.__name__
-    raise _unsupported(scalar, "the scalar type of an array is one of numpy's, other than object_")
+def _plain_dict(value: dict[Any, Any], depth: int) -> dict[str, Any]:
+    copy: dict[str, Any] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise Mismatch("str keys in a dict", key)
+        try:
+            copy[key] = plain(item, depth)
+        except Mismatch as error:
+            raise error.below(f"[{key!r:.{_KEY_SHOWN}}]") from None
+    return copy
 
 
-def _unsupported(annotation: Any, remedy: str) -> SampleTypeError:
-    shown = annotation.__name__ if isinstance(annotation, type) and not typing.get_args(annotation) else annotation
-    return SampleTypeError(f"Unsupported type for schema field: {shown}; {remedy}", annotation=annotation)
+def _each(call: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    results: list[Any] = []
+    try:
+        for value in values:
+            results.append(call(value))  # noqa: PERF401 -- the length so far locates a mismatch
+    except Mismatch as error:
+        raise error.below(f"[{len(results)}]") from None
+    return results
+
+
+def _emit_length(length: int, emit: Emit) -> None:
+    if length > headers.MAX_LENGTH:
+        raise Mismatch(f"at most {headers.MAX_LENGTH} bytes", length)
+    emit(headers.bin_header(length))

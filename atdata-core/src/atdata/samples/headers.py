@@ -39,30 +39,30 @@ def str_bytes(text: str) -> bytes:
     """Pack a string with the shortest header."""
     data = text.encode()
     length = len(data)
-    if length < 32:  # noqa: PLR2004 -- the width of a fixstr
+    if length < 32:
         return bytes((0xA0 | length,)) + data
-    if length < 256:  # noqa: PLR2004
+    if length < 256:
         return bytes((0xD9, length)) + data
     return _sized(length, 0xDA) + data
 
 
 def array_header(length: int) -> bytes:
     """Announce a list of that many items."""
-    return bytes((0x90 | length,)) if length < 16 else _sized(length, 0xDC)  # noqa: PLR2004
+    return bytes((0x90 | length,)) if length < 16 else _sized(length, 0xDC)
 
 
 def map_header(length: int) -> bytes:
     """Announce a map of that many pairs."""
-    return bytes((0x80 | length,)) if length < 16 else _sized(length, 0xDE)  # noqa: PLR2004
+    return bytes((0x80 | length,)) if length < 16 else _sized(length, 0xDE)
 
 
 def map_length(data: bytes) -> int | None:
     """Read how many pairs packed bytes announce, or None if they do not begin with a map."""
     kind = data[0] if data else 0
-    if 0x80 <= kind <= 0x8F:  # noqa: PLR2004
+    if 0x80 <= kind <= 0x8F:
         return kind & 0x0F
     if kind in (0xDE, 0xDF):
-        return int.from_bytes(data[1 : 3 if kind == 0xDE else 5], "big")  # noqa: PLR2004
+        return int.from_bytes(data[1 : 3 if kind == 0xDE else 5], "big")
     return None
 
 

@@ -25,4 +25,8 @@ def new_key() -> str:
 
 # A fork while another thread holds the lock would otherwise leave the child locked for ever.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+    os.register_at_fork(
+        before=_lock.acquire,
+        after_in_parent=_lock.release,
+        after_in_child=_lock.release,
+    )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Self, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, Generic, Self, TypeVar, cast, dataclass_transform, get_type_hints
 
 from atdata.errors import SampleTypeError
+from atdata.samples.annotations import parse_annotation
 from atdata.samples.arrays import is_equal
 from atdata.samples.codec import Codec, Field
-from atdata.samples.fields import Array, parse_annotation
-from atdata.samples.identifiers import why_not_field, why_not_type
+from atdata.samples.fields import Array
+from atdata.samples.identifiers import why_not_field, why_not_together, why_not_type
 from atdata.samples.keys import new_key
 
 T = TypeVar("T")
@@ -19,6 +21,8 @@ T = TypeVar("T")
 # Kept on each class under names that no field can have.
 _CODEC = "__atdata_codec__"
 _BUILDER = "__atdata_builder__"
+# Marks a __post_init__ that finds arrays where array bytes were given.
+_MADE_GOOD = "__atdata_made_good__"
 
 
 class PackableSample:
@@ -36,9 +40,13 @@ class PackableSample:
         # A generated __eq__ would compare arrays with ==, whose truth value is an error.
         if "__eq__" not in cls.__dict__:
             cls.__eq__ = PackableSample.__eq__  # type: ignore[method-assign]
+        if not hasattr(cls.__post_init__, _MADE_GOOD):
+            cls.__post_init__ = _after_arrays(cls.__post_init__)  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         self._ensure_good()
+
+    setattr(__post_init__, _MADE_GOOD, True)
 
     def _ensure_good(self) -> None:
         """Turn array bytes into arrays, in the fields that hold arrays."""
@@ -55,7 +63,7 @@ class PackableSample:
 
     @property
     def as_wds(self) -> dict[str, Any]:
-        """The sample as ``webdataset`` writes it: a new unique ``__key__``, and ``msgpack`` bytes."""
+        """The sample as ``webdataset`` writes it: a unique new ``__key__``, ``msgpack`` bytes."""
         return {"__key__": new_key(), "msgpack": self.packed}
 
     @classmethod
@@ -74,7 +82,7 @@ class PackableSample:
         return builder_of(cls)(codec_of(cls).convert(data))  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:
-        """Compare field by field; arrays are equal in dtype, shape and every element, NaN included."""
+        """Compare field by field; NaN equals itself, and arrays must agree in dtype and shape."""
         if type(other) is not type(self):
             return NotImplemented
         names = [field.name for field in codec_of(type(self)).fields]
@@ -93,14 +101,12 @@ def packable(cls: type[T]) -> type[T]:
     Raises:
         SampleTypeError: a field's type or name is not supported, or the class is generic.
     """
-    if issubclass(cls, Generic):  # type: ignore[arg-type]
-        raise SampleTypeError(f"{cls.__name__} is generic; a sample type has fixed field types")
     if issubclass(cls, PackableSample):
-        sample_type = dataclasses.dataclass(cls)
+        sample_type = cast("type[T]", dataclasses.dataclass(cls))
     else:
-        sample_type = _with_base(dataclasses.dataclass(eq=False)(cls))
+        sample_type = _with_base(cls)
     # Strings may name what only the caller's scope knows.
-    _prepare(sample_type, sys._getframe(1).f_locals)
+    _prepare(sample_type, sys._getframe(1).f_locals)  # noqa: SLF001
     return sample_type
 
 
@@ -117,29 +123,48 @@ def builder_of(cls: type) -> Callable[[dict[str, Any]], Any]:
     return cls.__dict__[_BUILDER].__func__  # type: ignore[no-any-return]
 
 
-def _with_base(cls: type[T]) -> type[T]:
-    """Derive a class from both a dataclass and PackableSample, under the first one's name."""
+def _with_base(cls: Any) -> Any:
+    """Make a dataclass of a class, and of both it and PackableSample a class of the same name."""
+    if not hasattr(cls, "__post_init__"):
+        # The generated __init__ calls one only if it is there by now.
+        cls.__post_init__ = PackableSample.__post_init__
+    cls = dataclasses.dataclass(eq=False)(cls)
     namespace: dict[str, Any] = {
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
     }
-    own = getattr(cls, "__post_init__", None)
-    if own is not None:
-
-        def __post_init__(self: PackableSample, *init_only: Any) -> None:
-            self._ensure_good()
-            own(self, *init_only)
-
-        namespace["__post_init__"] = __post_init__
+    # Defined by the class, they win over those of PackableSample, which the base would lose to.
+    for name in ("__eq__", "__hash__"):
+        if name in cls.__dict__ and not _is_generated(cls.__dict__[name]):
+            namespace[name] = cls.__dict__[name]
     return type(cls)(cls.__name__, (cls, PackableSample), namespace)
 
 
+def _after_arrays(own: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a ``__post_init__`` so that array bytes are arrays by the time it runs."""
+
+    @functools.wraps(own)
+    def post_init(self: PackableSample) -> None:
+        self._ensure_good()
+        own(self)
+
+    setattr(post_init, _MADE_GOOD, True)
+    return post_init
+
+
+def _is_generated(function: object) -> bool:
+    """Whether a method was written by ``dataclasses`` and not by a person."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_filename == "<string>"
+
+
 def _prepare(cls: type, local_names: Mapping[str, Any] | None) -> Codec:
-    if not dataclasses.is_dataclass(cls) or cls is PackableSample:
+    if not dataclasses.is_dataclass(cls):
         raise SampleTypeError(f"{cls.__name__} is not a sample type; decorate it with @packable")
-    fields = _fields_of(cls, local_names)
-    codec = Codec(cls.__name__, fields)
+    if Generic in cls.__mro__:
+        raise SampleTypeError(f"{cls.__name__} is generic; a sample type has fixed field types")
+    codec = Codec(cls.__name__, _fields_of(cls, local_names))
     setattr(cls, _BUILDER, staticmethod(_make_builder(cls)))
     setattr(cls, _CODEC, codec)
     return codec
@@ -148,16 +173,27 @@ def _prepare(cls: type, local_names: Mapping[str, Any] | None) -> Codec:
 def _fields_of(cls: type, local_names: Mapping[str, Any] | None) -> tuple[Field, ...]:
     if reason := why_not_type(cls.__name__):
         raise SampleTypeError(f"a sample type cannot have that name: {reason}")
+    hints = _hints_of(cls, local_names)
+    fields = dataclasses.fields(cls)
+    if reason := why_not_together(field.name for field in fields):
+        raise SampleTypeError(f"{cls.__name__} cannot have fields so alike: {reason}")
+    return tuple(_parse_field(cls, field, hints[field.name]) for field in fields)
+
+
+def _hints_of(cls: type, local_names: Mapping[str, Any] | None) -> dict[str, Any]:
     try:
         hints = get_type_hints(cls, localns=dict(local_names) if local_names else None)
-    except (NameError, TypeError, SyntaxError) as error:
-        raise SampleTypeError(f"an annotation of {cls.__name__} cannot be resolved: {error}") from error
-    if any(isinstance(hint, dataclasses.InitVar) for hint in hints.values()):
-        raise SampleTypeError(f"{cls.__name__} has an InitVar; a sample is made of its fields alone")
-    return tuple(
-        _parse_field(cls, field, hints[field.name])
-        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
-    )
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise SampleTypeError(
+            f"an annotation of {cls.__name__} cannot be resolved: {error}"
+        ) from error
+    for name, hint in hints.items():
+        if hint is dataclasses.InitVar or isinstance(hint, dataclasses.InitVar):
+            raise SampleTypeError(
+                f"{cls.__name__}.{name} is an InitVar; a sample is made of its fields alone",
+                field=name,
+            )
+    return hints
 
 
 def _parse_field(cls: type, field: dataclasses.Field[Any], hint: Any) -> Field:
@@ -181,14 +217,14 @@ def _default_factory(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
     return lambda: default
 
 
-def _make_builder(cls: type) -> Callable[[dict[str, Any]], Any]:
-    """Choose how instances are made: by filling in attributes, unless the class has its own ways."""
-    names = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
-    later = [field.name for field in dataclasses.fields(cls) if not field.init]  # type: ignore[arg-type]
+def _make_builder(cls: Any) -> Callable[[dict[str, Any]], Any]:
+    """Choose how instances are made: by setting attributes, unless the class has its own ways."""
+    names = [field.name for field in dataclasses.fields(cls) if field.init]
+    later = [field.name for field in dataclasses.fields(cls) if not field.init]
     new = object.__new__
 
     def fill(values: dict[str, Any]) -> Any:
-        sample = new(cls)
+        sample: Any = new(cls)
         sample.__dict__ = values
         return sample
 
@@ -201,13 +237,11 @@ def _make_builder(cls: type) -> Callable[[dict[str, Any]], Any]:
     return fill if _is_plain(cls) else construct
 
 
-def _is_plain(cls: type) -> bool:
+def _is_plain(cls: Any) -> bool:
     """Whether nothing but the generated __init__ would run when an instance is made."""
-    generated = getattr(cls.__init__, "__code__", None)
     return (
-        getattr(cls, "__post_init__", None) is PackableSample.__post_init__
-        and generated is not None
-        and generated.co_filename == "<string>"
+        cls.__post_init__ is PackableSample.__post_init__
+        and _is_generated(cls.__init__)
         and cls.__setattr__ is object.__setattr__
         and cls.__new__ is object.__new__
         and not any("__slots__" in base.__dict__ for base in cls.__mro__)

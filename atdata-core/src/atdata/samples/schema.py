@@ -1,4 +1,4 @@
-"""The schema of a sample type: a value that is compared, stored as a record, and made a class again.
+"""The schema of a sample type: a value that is compared, stored as a record, and made a class.
 
 A record is untrusted wherever it comes from: names, kinds and depth are checked before anything is
 made of it. The form is that of section 5 of the storage formats: ``fields`` of ``name``,
@@ -11,17 +11,17 @@ import copyreg
 import dataclasses
 from typing import Any, cast
 
-import numpy as np
-
 from atdata.errors import SampleTypeError, SchemaError
-from atdata.samples.codec import Field
+from atdata.samples.codec import Field, describe
 from atdata.samples.dictsample import DictSample
-from atdata.samples.fields import PRIMITIVES, Array, Dict, FieldType, List
-from atdata.samples.identifiers import why_not_field, why_not_type
+from atdata.samples.fields import PRIMITIVES, SCALARS, Array, Dict, FieldType, List
+from atdata.samples.identifiers import why_not_field, why_not_together, why_not_type
 from atdata.samples.packable import PackableSample, codec_of, packable
 
 MAX_FIELDS = 1000
 MAX_DEPTH = 16
+
+_SCALAR_NAMES = [name for name in SCALARS.values() if name is not None]
 
 # The dtypes that have a name in records; arrays of any other, or of none in particular, are
 # written as float32, which is what readers of earlier releases assume.
@@ -35,19 +35,22 @@ _DTYPES = frozenset(
 class Schema:
     """The name of a sample type and its fields; two are equal if data of one reads as the other.
 
-    Defaults are not part of a schema: an optional field of a class made from one defaults to None.
+    Defaults are not part of a schema. In a class made from one, the optional fields behind the last
+    required one default to None.
     """
 
     name: str
     fields: tuple[Field, ...]
 
     @classmethod
-    def from_type(cls, sample_type: type) -> Schema:
+    def from_type(cls, sample_type: Any) -> Schema:
         """Describe a sample type; ``SampleTypeError`` if the class is none."""
         if sample_type is DictSample:
             return cls("DictSample", ())
         if not isinstance(sample_type, type) or not issubclass(sample_type, PackableSample):
-            raise SampleTypeError(f"{sample_type!r:.100} is not a sample type; decorate it with @packable")
+            raise SampleTypeError(
+                f"{sample_type!r:.100} is not a sample type; decorate it with @packable"
+            )
         fields = codec_of(sample_type).fields
         return cls(sample_type.__name__, tuple(Field(f.name, f.type, f.optional) for f in fields))
 
@@ -62,8 +65,8 @@ class Schema:
         if not isinstance(fields, list) or len(fields) > MAX_FIELDS:
             raise SchemaError(f"schema {name} has no list of at most {MAX_FIELDS} fields")
         parsed = tuple(_read_field(name, field) for field in fields)
-        if len({field.name.lower() for field in parsed}) != len(parsed):
-            raise SchemaError(f"schema {name} has fields that differ in nothing but case")
+        if reason := why_not_together(field.name for field in parsed):
+            raise SchemaError(f"schema {name} has fields that are too alike: {reason}")
         return cls(cast("str", name), parsed)
 
     def to_fields(self, prefix: str = "local") -> list[dict[str, Any]]:
@@ -116,7 +119,7 @@ class DecodedType(type):
     __atdata_origin__: tuple[Schema, str]
 
 
-def _make(schema: Schema, origin: str) -> DecodedType:
+def _make(schema: Schema, origin: str) -> type:
     annotations: dict[str, Any] = {}
     namespace: dict[str, Any] = {"__module__": __name__, "__annotations__": annotations}
     defaults_may_follow = _trailing_optionals(schema.fields)
@@ -125,8 +128,8 @@ def _make(schema: Schema, origin: str) -> DecodedType:
         annotations[field.name] = kind | None if field.optional else kind
         if field.name in defaults_may_follow:
             namespace[field.name] = None
-    made = DecodedType(schema.name, (PackableSample,), namespace)
-    made.__atdata_origin__ = (schema, origin)
+    namespace["__atdata_origin__"] = (schema, origin)
+    made: type = DecodedType(schema.name, (PackableSample,), namespace)
     return packable(made)
 
 
@@ -148,12 +151,15 @@ def _remake(name: str, fields: list[dict[str, Any]], origin: str) -> type:
     return Schema.from_record({"name": name, "fields": fields}).to_type(origin)
 
 
-def _reduce(made: DecodedType) -> tuple[Any, ...]:
+def _reduce(made: DecodedType) -> str | tuple[Any, ...]:
+    if "__atdata_origin__" not in made.__dict__:
+        # A class that somebody derived from a decoded one pickles by name, as classes do.
+        return made.__qualname__
     schema, origin = made.__atdata_origin__
     return _remake, (schema.name, schema.to_fields(), origin)
 
 
-copyreg.pickle(DecodedType, _reduce)  # type: ignore[arg-type]
+copyreg.pickle(DecodedType, _reduce)
 
 
 def _read_field(schema_name: Any, record: Any) -> Field:
@@ -162,9 +168,10 @@ def _read_field(schema_name: Any, record: Any) -> Field:
     name, optional = record.get("name"), record.get("optional", False)
     if reason := why_not_field(name):
         raise SchemaError(f"schema {schema_name} has an impossible field: {reason}")
+    where = f"{schema_name}.{name}"
     if not isinstance(optional, bool):
-        raise SchemaError(f"{schema_name}.{name}: optional is true or false, not {optional!r:.60}")
-    return Field(cast("str", name), _read_type(record.get("fieldType"), f"{schema_name}.{name}"), optional)
+        raise SchemaError(f"{where}: optional is true or false, not {describe(optional)}")
+    return Field(cast("str", name), _read_type(record.get("fieldType"), where), optional)
 
 
 def _read_type(record: Any, where: str, depth: int = 0) -> FieldType:
@@ -183,17 +190,14 @@ def _read_type(record: Any, where: str, depth: int = 0) -> FieldType:
             return List(items)
     if kind == "dict":
         return Dict()
-    shown = f"{kind}/{primitive}" if primitive is not None else f"{kind}"
-    raise SchemaError(f"{where}: fields of type {shown[:60]!r} are not supported")
+    shown = ": ".join(describe(part) for part in (kind, primitive) if part is not None)
+    raise SchemaError(f"{where}: fields of type {shown or 'none'} are not supported")
 
 
 def _read_scalar(name: Any, where: str) -> str | None:
-    if name is None:
-        return None
-    scalar = np.__dict__.get(name) if isinstance(name, str) else None
-    if isinstance(scalar, type) and issubclass(scalar, np.generic) and scalar is not np.object_:
-        return scalar.__name__
-    raise SchemaError(f"{where}: numpy has no scalar type {str(name)[:60]!r} for arrays")
+    if name is None or name in _SCALAR_NAMES:
+        return cast("str | None", name)
+    raise SchemaError(f"{where}: numpy has no scalar type {describe(name)} for arrays")
 
 
 def _write_type(kind: FieldType, prefix: str) -> dict[str, Any]:

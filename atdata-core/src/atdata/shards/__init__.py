@@ -1,9 +1,10 @@
-"""How samples lie in a tar file: headers, writer, reader, runs of samples."""
+"""How samples lie in a tar file: headers, writer, reader, runs of samples seen as columns."""
 
 from __future__ import annotations
 
-from atdata.shards.reader import read_runs
-from atdata.shards.runs import Run
+from atdata.shards.columns import Columns, Form
+from atdata.shards.reader import read_rows
+from atdata.shards.runs import Rows, Samples
 from atdata.shards.writer import ShardDigest, ShardWriter
 
-__all__ = ["Run", "ShardDigest", "ShardWriter", "read_runs"]
+__all__ = ["Columns", "Form", "Rows", "Samples", "ShardDigest", "ShardWriter", "read_rows"]

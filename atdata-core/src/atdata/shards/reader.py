@@ -1,8 +1,8 @@
 """Reading the samples of a shard: any WebDataset tar with one ``.msgpack`` member per sample.
 
-The shard is read through one window that is refilled from the stream, so memory is bounded by the
-window or the largest sample, whichever is larger. Nothing is skipped silently: an archive that
-ends early, continues after its end, or holds what is not a sample is an error.
+Samples are found many at a time where the members of a shard are alike, and one by one where they
+are not; both ways read the same samples and raise the same errors. Nothing is skipped silently: an
+archive that ends early, continues after its end, or holds what is not a sample is an error.
 """
 
 from __future__ import annotations
@@ -10,247 +10,140 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO, Any
 
-from atdata.errors import CorruptDataError, LimitExceededError, MissingMsgpackError, TruncatedShardError
-from atdata.shards import tar
-from atdata.shards.runs import Run
+from atdata.errors import CorruptDataError
+from atdata.shards.archive import Archive
+from atdata.shards.layout import Layout, make_layout
+from atdata.shards.members import Members, find_members
+from atdata.shards.runs import Rows, Run, Samples, decode, match_run
+from atdata.shards.window import SIZE, Window
 
-WINDOW = 4 << 20
-# One msgpack sample cannot be longer than its 32-bit lengths allow, with room for several arrays.
-MAX_MEMBER = 16 << 30
-MAX_EXTENSION = 1 << 20
-
-_SUFFIX = b".msgpack"
-_FOREIGN = {
-    b"\x1f\x8b": "gzip",
-    b"BZ": "bzip2",
-    b"\xfd7": "xz",
-    b"\x28\xb5": "zstd",
-    b"PK": "zip",
-}
+# A series or run must be this long to be worth its fixed cost.
+_WORTHWHILE = 4
+_WORTHWHILE_BYTES = 64 << 10
+_LONGEST_PAUSE = 256
 
 
-def read_runs(stream: IO[bytes], shard: str, *, window: int = WINDOW) -> Iterator[Run]:
-    """Yield the samples of a shard in order, a window at a time.
+def read_rows(
+    stream: IO[bytes], shard: str, sample_type: type[Any], *, window: int = SIZE
+) -> Iterator[Rows]:
+    """Yield the samples of a shard in order, as runs where they are alike.
 
-    The stream is read to its end, never sought, and not closed.
+    Rows are valid until the next ones are asked for. The stream is read to its end, never sought,
+    and not closed.
 
     Raises:
         TruncatedShardError: the stream ends before the end-of-archive blocks.
         MissingMsgpackError: a sample has no ``.msgpack`` member.
-        CorruptDataError: anything else that is wrong with the archive; all name the shard.
+        CorruptDataError: anything else that is wrong with archive or samples.
+        FieldError: a sample does not fit the type.
     """
-    reader = _Reader(_Window(stream, shard, window), shard)
+    reader = _Reader(Window(stream, window), shard, sample_type)
     found = False
-    for run in reader.runs():
+    for rows in reader.rows():
         found = True
-        yield run
+        yield rows
     if not found:
         raise CorruptDataError(f"shard {shard} holds no samples", shard=shard)
 
 
-class _Window:
-    """A sliding view of a stream; ``at`` is the offset of its first byte in the shard."""
+class _Pause:
+    """Decides when to stop looking for what was not there, and when to look again."""
 
-    def __init__(self, stream: IO[bytes], shard: str, size: int) -> None:
-        self._readinto: Any = getattr(stream, "readinto", None)
-        self._stream = stream
-        self._shard = shard
-        self._buffer = bytearray(size)
-        self._start = self._end = 0
-        self.at = 0
+    def __init__(self) -> None:
+        self._length = 1
+        self._left = 0
 
-    @property
-    def ready(self) -> int:
-        """How many bytes can be taken without reading."""
-        return self._end - self._start
-
-    def peek(self, start: int, stop: int) -> bytes:
-        """Copy bytes out of the window, by their distance from its first byte."""
-        return bytes(memoryview(self._buffer)[self._start + start : self._start + stop])
-
-    def skip(self, count: int) -> None:
-        """Move past bytes that are ready."""
-        self._start += count
-        self.at += count
-
-    def fill(self, wanted: int) -> bool:
-        """Read until that many bytes are ready; False if the stream ends before."""
-        if self._start:
-            self._buffer[: self.ready] = self._buffer[self._start : self._end]
-            self._start, self._end = 0, self.ready
-        while self._end < wanted:
-            if self._end == len(self._buffer):
-                # What a header claims is believed only as far as the data really comes.
-                self._buffer.extend(bytes(min(len(self._buffer), wanted - self._end)))
-            count = self._read()
-            if not count:
-                return False
-            self._end += count
+    def is_over(self) -> bool:
+        if self._left:
+            self._left -= 1
+            return False
         return True
 
-    def _read(self) -> int:
-        room = memoryview(self._buffer)[self._end :]
-        if self._readinto is not None:
-            return self._readinto(room) or 0
-        data = self._stream.read(len(room))
-        room[: len(data)] = data
-        return len(data)
+    def record(self, found: int) -> None:
+        """Note how much a look found: little makes the next pause longer."""
+        self._length = 1 if found >= _WORTHWHILE else min(2 * self._length, _LONGEST_PAUSE)
+        self._left = self._length - 1
 
 
 class _Reader:
-    """Groups the members of one archive into samples, and samples into runs."""
-
-    def __init__(self, window: _Window, shard: str) -> None:
+    def __init__(self, window: Window, shard: str, sample_type: type[Any]) -> None:
         self._window = window
+        self._archive = Archive(window, shard)
         self._shard = shard
-        # The sample being gathered: consecutive members with one key are one sample.
-        self._key: bytes | None = None
-        self._payload: bytes | None = None
-        self._renamed: bytes | None = None
-        self._resized: int | None = None
-        self._keys: list[str] = []
-        self._payloads: list[bytes] = []
+        self._type = sample_type
+        self._layout: Layout | None = None
+        self._series_pause = _Pause()
+        self._run_pause = _Pause()
 
-    def runs(self) -> Iterator[Run]:
-        while (header := self._next_header()) is not None:
-            size = tar.padded(header.size)
-            if self._window.ready < size:
-                if self._payloads:
-                    yield self._take_run()
-                self._need(size)
-            self._take_member(header)
-            self._window.skip(size)
-        self._finish_sample()
-        if self._payloads:
-            yield self._take_run()
+    def rows(self) -> Iterator[Rows]:
+        while self._archive.has_member():
+            members = self._find_members()
+            if members is not None:
+                yield from self._rows_of(members)
+                self._consume(members)
+                continue
+            if (sample := self._archive.take_member()) is not None:
+                key, payload = sample
+                yield Samples([decode(self._type, payload, self._shard, key)])
 
-    def _next_header(self) -> tar.Header | None:
-        """Read the header at the window's first byte; None at the end of the archive."""
-        self._need(tar.BLOCK)
-        block = self._window.peek(0, tar.BLOCK)
-        if block[0] == 0 and not any(block):
-            self._expect_end()
+    def _find_members(self) -> Members | None:
+        if not self._archive.is_between_samples or not self._series_pause.is_over():
             return None
-        try:
-            header = tar.parse_header(block)
-        except CorruptDataError as error:
-            raise self._corrupt(_why_not_tar(block, self._window.at) or str(error)) from error
-        if self._resized is not None:
-            header = header._replace(size=self._resized)
-            self._resized = None
-        if header.size > MAX_MEMBER:
-            raise LimitExceededError(
-                f"shard {self._shard} claims a member of {header.size} bytes at offset "
-                f"{self._window.at}; at most {MAX_MEMBER} are read",
-                shard=self._shard,
-            )
-        self._window.skip(tar.BLOCK)
-        return header
+        members = self._look()
+        if members is None and self._archive.fill_member():
+            # The first member reached beyond the window, and now does not.
+            members = self._look()
+        is_worthwhile = members is not None and self._size_of(members) >= _WORTHWHILE_BYTES
+        self._series_pause.record(_WORTHWHILE if is_worthwhile else len(members.data) if members else 0)
+        return members
 
-    def _take_member(self, header: tar.Header) -> None:
-        name, size, kind = header
-        if kind in tar.REGULAR:
-            if self._renamed is not None:
-                name, self._renamed = self._renamed, None
-            self._take_file(name, size)
-        elif kind == tar.PAX:
-            self._read_pax(self._extension(size))
-        elif kind == tar.GNU_LONG_NAME:
-            self._renamed = self._extension(size).rstrip(b"\0")
-        elif kind not in (tar.PAX_GLOBAL, tar.GNU_LONG_LINK, tar.DIRECTORY):
-            shown = name.decode("utf-8", "replace")
-            raise self._corrupt(f"holds a {tar.kind_name(kind)}, {shown!r}; only plain files are read")
+    def _look(self) -> Members | None:
+        return find_members(self._window.blocks(), self._window.start, self._archive.key)
 
-    def _take_file(self, name: bytes, size: int) -> None:
-        folder, slash, base = name.rpartition(b"/")
-        stem, dot, extension = base.partition(b".")
-        if not dot or not stem:
-            raise self._corrupt(f"holds {name.decode('utf-8', 'replace')!r}, whose name has no key and extension")
-        key = folder + slash + stem
-        if key != self._key:
-            self._finish_sample()
-            self._key = key
-        if extension == b"msgpack" or extension.lower() == b"msgpack":
-            if self._payload is not None:
-                raise self._corrupt(f"holds two .msgpack members with the key {self._shown_key!r}")
-            self._payload = self._window.peek(0, size)
+    def _size_of(self, members: Members) -> int:
+        return members.end - self._window.start
 
-    def _finish_sample(self) -> None:
-        if self._key is None:
-            return
-        if self._payload is None:
-            raise MissingMsgpackError(
-                f"Malformed sample: 'msgpack' field not found in sample {self._shown_key!r} of shard "
-                f"{self._shard}; atdata reads samples written by atdata, or with sample.as_wds",
-                shard=self._shard,
-                key=self._shown_key,
-            )
-        self._keys.append(self._shown_key)
-        self._payloads.append(self._payload)
-        self._key = self._payload = None
+    def _consume(self, members: Members) -> None:
+        last = members.key(self._window.buffer, len(members.data) - 1)
+        self._archive.finish_series(last, self._size_of(members))
 
-    def _take_run(self) -> Run:
-        run = Run(self._shard, self._keys, self._payloads)
-        self._keys, self._payloads = [], []
-        return run
+    def _rows_of(self, members: Members) -> Iterator[Rows]:
+        at = 0
+        while at < len(members.data):
+            rest = members.after(at)
+            run = self._run_of(rest) if self._run_pause.is_over() else None
+            if run is None:
+                yield Samples([self._decode(rest, 0)])
+                at += 1
+            else:
+                yield run
+                at += len(run)
 
-    @property
-    def _shown_key(self) -> str:
-        return (self._key or b"").decode("utf-8", "replace")
-
-    def _extension(self, size: int) -> bytes:
-        if size > MAX_EXTENSION:
-            raise self._corrupt(f"has an extended header of {size} bytes")
-        return self._window.peek(0, size)
-
-    def _read_pax(self, data: bytes) -> None:
-        """Take name and size from a PAX header: lines of ``length key=value``."""
-        while data:
-            digits, _, rest = data.partition(b" ")
-            length = int(digits) if digits.isdigit() and len(digits) <= 7 else 0  # noqa: PLR2004
-            keyword, equals, value = rest[: length - len(digits) - 1].partition(b"=")
-            if not equals or not value.endswith(b"\n") or length > len(data):
-                raise self._corrupt("has a malformed PAX header")
-            if keyword == b"path":
-                self._renamed = value[:-1]
-            elif keyword == b"size":
-                self._resized = int(value) if value[:-1].isdigit() and len(value) < 20 else -1  # noqa: PLR2004
-            elif keyword.startswith(b"GNU.sparse"):
-                raise self._corrupt("holds a sparse file; only plain files are read")
-            data = data[length:]
-        if self._resized == -1:
-            raise self._corrupt("has a malformed PAX header")
-
-    def _need(self, size: int) -> None:
-        if self._window.ready < size and not self._window.fill(size):
-            offset = self._window.at + self._window.ready
-            raise TruncatedShardError(
-                f"shard {self._shard} is truncated: it ends at offset {offset}, before its "
-                "end-of-archive mark; copy or write it again",
-                shard=self._shard,
-                offset=offset,
-            )
-
-    def _expect_end(self) -> None:
-        """Check that nothing but zeros follows the first zero block."""
-        while self._window.fill(1):
-            ready = self._window.ready
-            if self._window.peek(0, ready).count(0) != ready:
-                raise self._corrupt("goes on after its end-of-archive mark")
-            self._window.skip(ready)
-
-    def _corrupt(self, what: str) -> CorruptDataError:
-        offset = self._window.at
-        return CorruptDataError(
-            f"shard {self._shard} {what} (offset {offset})", shard=self._shard, offset=offset
-        )
-
-
-def _why_not_tar(block: bytes, offset: int) -> str | None:
-    """Say what the first block of something that is no tar looks like."""
-    if offset:
+    def _run_of(self, members: Members) -> Run | None:
+        """Find the run that the first member begins, by the layout before or one of its own."""
+        buffer = self._window.buffer
+        for layout in self._layouts(members):
+            rows, texts, count = match_run(layout, buffer, members)
+            if count:
+                self._layout = layout
+                self._run_pause.record(count)
+                return Run(layout, rows, buffer, members, texts, lambda row: (self._shard, _shown(members.key(buffer, row))))
+        self._run_pause.record(0)
         return None
-    for magic, name in _FOREIGN.items():
-        if block.startswith(magic):
-            return f"is {name}-compressed, not a plain tar; decompress it, or open it with compression="
-    return "is not a tar archive"
+
+    def _layouts(self, members: Members) -> Iterator[Layout]:
+        if self._layout is not None:
+            yield self._layout
+        begin, size = int(members.data[0]), int(members.sizes[0])
+        sample = memoryview(self._window.buffer)[begin : begin + size]
+        if (layout := make_layout(sample, self._type)) is not None:
+            yield layout
+
+    def _decode(self, members: Members, row: int) -> Any:
+        begin, size = int(members.data[row]), int(members.sizes[row])
+        payload = self._window.buffer[begin : begin + size].tobytes()
+        return decode(self._type, payload, self._shard, _shown(members.key(self._window.buffer, row)))
+
+
+def _shown(key: bytes) -> str:
+    return key.decode("utf-8", "replace")

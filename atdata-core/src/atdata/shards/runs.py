@@ -1,46 +1,189 @@
-"""A run: samples that lie one behind the other in a shard and were read in one go.
-
-Everything that reads samples reads runs. Today a run is a list of payloads decoded one by one; it
-is also the place where samples of equal structure can be seen as columns.
-"""
+"""Runs: samples of one layout that lie one behind the other in a window, read as columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from atdata.errors import CorruptDataError, FieldError
+import numpy as np
+
+from atdata.errors import AtdataError, CorruptDataError, FieldError
 from atdata.samples.codec import located
+from atdata.samples.headers import map_header
+from atdata.shards.columns import Array, Columns, Form, Places
+from atdata.shards.layout import Layout
+from atdata.shards.members import Ints, Members
+from atdata.shards.tar import BLOCK
+from atdata.shards.template import ByteMatrix, leading
+from atdata.shards.texts import locate_texts
 
-T = TypeVar("T")
+# Beginnings of this many blocks are gathered where samples are irregularly spaced, longer ones
+# copied row by row.
+_GATHERED = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Some consecutive samples of one shard: their keys and their packed bytes, in shard order."""
+class Rows(Protocol):
+    """Some consecutive samples, valid until the next ones are asked for."""
 
-    shard: str
-    keys: list[str]
-    payloads: list[bytes]
+    @property
+    def form(self) -> Form | None:
+        """What the samples have in common as columns; None if they can only be had one by one."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
+        """Copy some of the samples to places in columns of the same form."""
+        ...
+
+    def samples(self, start: int, stop: int) -> list[Any]:
+        """Make some of the samples, in memory of their own."""
+        ...
+
+
+class Samples:
+    """Rows that are Python objects already."""
+
+    form = None
+
+    def __init__(self, samples: list[Any]) -> None:
+        self._samples = samples
 
     def __len__(self) -> int:
-        return len(self.payloads)
+        return len(self._samples)
 
-    def decode(self, read: Callable[[bytes], T]) -> Iterator[T]:
-        """Unpack the samples one by one; an error says which shard and key it is about."""
-        for position, payload in enumerate(self.payloads):
+    def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
+        """Objects have no columns: nobody asks."""
+        raise TypeError("samples without a form do not fill columns")
+
+    def samples(self, start: int, stop: int) -> list[Any]:
+        """Return some of the samples."""
+        return self._samples[start:stop]
+
+
+class Run:
+    """Samples that all have one layout, seen as a matrix with a row for each."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        rows: ByteMatrix,
+        buffer: ByteMatrix,
+        members: Members,
+        texts: list[tuple[Ints, Ints]],
+        describe: Callable[[int], tuple[str, str]],
+    ) -> None:
+        self.form: Form | None = layout.form
+        self._layout = layout
+        self._rows = rows
+        self._buffer = buffer
+        self._members = members
+        self._texts = texts
+        self._describe = describe
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
+        """Copy each field of some rows into its column: one strided copy where its width is fixed."""
+        for name, kind, offset in self._layout.placed:
+            target.raw[name][places] = self._rows[start:stop, offset : offset + (kind.width or 0)]
+        if self._layout.tail:
+            read = self._read_texts if self._texts else self._read_tails
+            for name, values in read(start, stop).items():
+                target.raw[name][places] = values
+
+    def samples(self, start: int, stop: int) -> list[Any]:
+        """Make some of the samples from columns of their own."""
+        assert self.form is not None  # noqa: S101 -- a run always has one
+        columns = self.form.empty(stop - start)
+        self.fill(columns, slice(None), start, stop)
+        return columns.samples()
+
+    def _read_texts(self, start: int, stop: int) -> dict[str, Array]:
+        view = memoryview(self._buffer)
+        columns: dict[str, Array] = {}
+        for name, (begins, ends) in zip(self._layout.tail, self._texts, strict=True):
+            spans = zip(begins[start:stop].tolist(), ends[start:stop].tolist(), strict=True)
             try:
-                sample = read(payload)
-            except (CorruptDataError, FieldError) as error:
-                raise self._located(error, position) from error
-            yield sample
+                columns[name] = np.array([str(view[a:b], "utf-8") for a, b in spans], object)
+            except UnicodeDecodeError:
+                return self._row_by_row(self._read_carefully, start, stop)
+        return columns
 
-    def split(self) -> Iterator[Run]:
-        """Yield each sample as a run of its own, which keeps nothing of the others alive."""
-        for key, payload in zip(self.keys, self.payloads, strict=True):
-            yield Run(self.shard, [key], [payload])
+    def _read_tails(self, start: int, stop: int) -> dict[str, Array]:
+        return self._row_by_row(self._read_tail, start, stop)
 
-    def _located(self, error: CorruptDataError | FieldError, position: int) -> Exception:
-        key = self.keys[position]
-        return located(error, f"sample {key!r} of shard {self.shard}", shard=self.shard, key=key)
+    def _row_by_row(
+        self, read: Callable[[int], dict[str, Any]], start: int, stop: int
+    ) -> dict[str, Array]:
+        columns = {name: np.empty(stop - start, object) for name in self._layout.tail}
+        for row in range(start, stop):
+            values = read(row)
+            for name, column in columns.items():
+                column[row - start] = values[name]
+        return columns
+
+    def _read_tail(self, row: int) -> dict[str, Any]:
+        """Unpack a tail; what is wrong in one is said by the careful reader."""
+        codec = self._layout.tail_codec
+        assert codec is not None  # noqa: S101 -- tails without one are text
+        begin, end = self._span(row)
+        tail = self._buffer[begin + self._layout.length : end].tobytes()
+        try:
+            return codec.unpack(map_header(len(self._layout.tail)) + tail)
+        except AtdataError:
+            return self._read_carefully(row)
+
+    def _read_carefully(self, row: int) -> dict[str, Any]:
+        begin, end = self._span(row)
+        payload = self._buffer[begin:end].tobytes()
+        sample = decode(self._layout.form.sample_type, payload, *self._describe(row))
+        return {name: getattr(sample, name) for name in self._layout.tail}
+
+    def _span(self, row: int) -> tuple[int, int]:
+        begin = int(self._members.data[row])
+        return begin, begin + int(self._members.sizes[row])
+
+
+def decode(sample_type: type[Any], payload: bytes, shard: str, key: str) -> Any:
+    """Unpack one sample; an error says which shard and key it is about."""
+    try:
+        return sample_type.from_bytes(payload)
+    except (CorruptDataError, FieldError) as error:
+        raise located(error, f"sample {key!r} of shard {shard}", shard=shard, key=key) from error
+
+
+def match_run(
+    layout: Layout, buffer: ByteMatrix, members: Members
+) -> tuple[ByteMatrix, list[tuple[Ints, Ints]], int]:
+    """See members as rows of a layout: their matrix, where their texts are, how many fit."""
+    sizes = members.sizes
+    good = sizes >= layout.length if layout.tail else sizes == layout.length
+    count = leading(good)
+    if not count:
+        return buffer[:0].reshape(0, 0), [], 0
+    rows = _matrix(buffer, members.data[:count], layout.length)
+    count = leading(layout.matches(rows))
+    texts: list[tuple[Ints, Ints]] = []
+    if layout.tail and layout.tail_codec is None and count:
+        starts, ends = members.data[:count], members.data[:count] + sizes[:count]
+        texts, fits = locate_texts(buffer, starts + layout.length, ends, layout.tail)
+        count = leading(fits)
+    return rows[:count], texts, count
+
+
+def _matrix(buffer: ByteMatrix, at: Ints, width: int) -> ByteMatrix:
+    """Return the beginnings of samples as rows of whole blocks: a view if equally spaced."""
+    count = -(-width // BLOCK)
+    blocks = buffer[: buffer.size // BLOCK * BLOCK].reshape(-1, BLOCK)
+    first = at // BLOCK
+    step = int(first[1] - first[0]) if len(at) > 1 else count
+    if len(at) < 3 or (np.diff(first) == step).all():  # noqa: PLR2004 -- two make one distance
+        rows = blocks[int(first[0]) :].reshape(-1)
+        return np.lib.stride_tricks.as_strided(
+            rows, (len(at), count * BLOCK), (step * BLOCK, 1), writeable=False
+        )
+    if count <= _GATHERED:
+        return blocks.take(first[:, None] + np.arange(count), axis=0).reshape(len(at), -1)
+    return np.stack([blocks[start : start + count].reshape(-1) for start in first.tolist()])

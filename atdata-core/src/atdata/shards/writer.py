@@ -66,8 +66,11 @@ class ShardWriter:
     def _flush(self) -> None:
         chunk = b"".join(self._pending)
         self._sha256.update(chunk)
+        rest = memoryview(chunk)
         try:
-            self._stream.write(chunk)
+            # A raw stream may take only a part at a time.
+            while rest:
+                rest = rest[self._stream.write(rest) :]
         except OSError as error:
             raise StorageError(f"a shard could not be written: {error.strerror}") from error
         self._pending.clear()

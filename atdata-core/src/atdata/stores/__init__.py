@@ -1,4 +1,4 @@
-"""Data stores: where shards are written to, and the documented path of those that plugins provide."""
+"""Data stores: where shards are written to. Those of plugins load when they are asked for."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """``LocalDiskStore``: shards as files below a folder."""
 
+# ruff: noqa: D102 -- DataStore documents what every store does.
+
 from __future__ import annotations
 
 import os
@@ -8,20 +10,27 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from atdata.dataset.url import URLSource, local_path, open_url
-from atdata.errors import AtdataError, ConflictError, InvalidNameError, ShardNotFoundError, StorageError
+from atdata.errors import (
+    AtdataError,
+    ConflictError,
+    InvalidNameError,
+    ShardNotFoundError,
+    StorageError,
+)
 from atdata.home import home, make_home
 from atdata.stores.store import DataStore
 
 _SPOOL = ".spool"
+_LONGEST_NAME = 255
 # Braces would be expanded when the path is read back as a pattern.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\{}]")
 
 
 class LocalDiskStore(DataStore):
-    """Keeps shards as files below ``root`` (``~/.atdata/data`` by default); URLs are absolute paths.
+    """Keeps shards as files below ``root``, by default ``~/.atdata/data``; URLs are absolute paths.
 
     The folder is made when the first shard is written. A shard is spooled in ``.spool`` beside the
     data, synced, and linked to its name, so that it appears whole; what a killed writer leaves in
@@ -33,14 +42,16 @@ class LocalDiskStore(DataStore):
         folder = home() / "data" if root is None else Path(os.fspath(root)).expanduser()
         self.root = Path(os.path.realpath(folder))
         if _FORBIDDEN.search(str(self.root)):
-            raise InvalidNameError(f"the path of a store has no braces or control characters: {self.root}")
+            raise InvalidNameError(
+                f"the path of a store has no braces or control characters: {str(self.root)!r}"
+            )
 
     def put(self, name: str, shard: IO[bytes]) -> str:
         path = self._path(name)
         with _translated(path):
             shard.flush()
             os.fsync(shard.fileno())
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             try:
                 os.link(shard.name, path)
             except FileExistsError as error:
@@ -54,7 +65,8 @@ class LocalDiskStore(DataStore):
         return stream
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        found = (path for path in self.root.rglob("*.tar") if path.is_file())
+        files = self.root.rglob("*.tar")
+        found = (path for path in files if path.is_file() and not path.is_symlink())
         names = ((path.relative_to(self.root).as_posix(), path) for path in found)
         yield from sorted(
             str(path)
@@ -84,8 +96,10 @@ class LocalDiskStore(DataStore):
     def _path(self, name: str) -> Path:
         """Return the path of a name, which must not lead out of the root by any way."""
         parts = name.split("/")
-        if _FORBIDDEN.search(name) or any(part in {"", ".", "..", "~", _SPOOL} for part in parts):
-            raise InvalidNameError(f"{name!r:.300} cannot name a shard; give a relative path", name=name)
+        if _FORBIDDEN.search(name) or not all(map(_is_file_name, parts)):
+            raise InvalidNameError(
+                f"{name!r:.300} cannot name a shard; give a short relative path", name=name
+            )
         return self._confined(self.root.joinpath(*parts), name)
 
     def _own_path(self, url: str) -> Path:
@@ -96,8 +110,11 @@ class LocalDiskStore(DataStore):
 
     def _confined(self, path: Path, name: str) -> Path:
         real = Path(os.path.realpath(path))
-        if not real.is_relative_to(self.root) or real == self.root:
-            raise InvalidNameError(f"{name!r:.300} leads out of the store at {self.root}", name=name)
+        inside = real.parts[len(self.root.parts) :] if real.is_relative_to(self.root) else ()
+        if not inside or inside[0] == _SPOOL:
+            raise InvalidNameError(
+                f"{name!r:.300} leads out of the store at {self.root}", name=name
+            )
         return real
 
     def __eq__(self, other: object) -> bool:
@@ -117,19 +134,44 @@ class _SpoolFile:
         self.name = str(path)
         self._file = path.open("xb", buffering=0)
 
+    def write(self, data: bytes) -> int:
+        # A nearly full disk takes a part first, and fails at the next.
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        return len(data)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
-    def __enter__(self) -> _SpoolFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-        Path(self.name).unlink()
+        try:
+            self._file.close()
+        finally:
+            Path(self.name).unlink(missing_ok=True)
+
+
+def _is_file_name(part: str) -> bool:
+    try:
+        fits = len(part.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:
+        return False
+    return fits and part not in {"", ".", "..", "~", _SPOOL}
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each lasting through a power cut."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a power cut."""
+    """Make new names in a folder survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

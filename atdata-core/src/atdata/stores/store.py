@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Any, ClassVar
 
@@ -79,13 +81,18 @@ class DataStore(ABC):
         prefix: str,
         maxcount: int = DEFAULT_MAXCOUNT,
         maxsize: int = DEFAULT_MAXSIZE,
-    ) -> list[str]:  # type: ignore[valid-type]
+    ) -> builtins.list[str]:
         """Write a dataset's samples as shards below a prefix, and return their URLs."""
         cut = Cut(maxcount, maxsize)
         return [shard.url for shard in self.write_samples(ds, prefix=prefix, cut=cut)]
 
     def write_samples(
-        self, samples: Iterable[Any], *, prefix: str, cut: Cut | None = None, split: str | None = None
+        self,
+        samples: Iterable[Any],
+        *,
+        prefix: str,
+        cut: Cut | None = None,
+        split: str | None = None,
     ) -> Sequence[ShardInfo]:
         """Write samples of one type as shards below a prefix, one spooled shard at a time.
 
@@ -95,16 +102,16 @@ class DataStore(ABC):
             EmptyDatasetError: there are no samples.
             FieldError: a sample is of another type than the first, or a value does not fit.
         """
-        written: list[ShardInfo] = []  # type: ignore[valid-type]
-        try:
+        with ExitStack() as undo:
+            written = []
             for shard in self._shards(samples, prefix, cut or Cut(), split):
-                written.append(shard)  # noqa: PERF402 -- those before a failure must be known
-        except BaseException:
-            for shard in written:
-                self.delete(shard.url)
-            raise
-        if not written:
-            raise EmptyDatasetError(f"there are no samples to write below {prefix!r}", prefix=prefix)
+                undo.callback(self.delete, shard.url)
+                written.append(shard)
+            if not written:
+                raise EmptyDatasetError(
+                    f"there are no samples to write below {prefix!r}", prefix=prefix
+                )
+            undo.pop_all()
         return written
 
     def _shards(

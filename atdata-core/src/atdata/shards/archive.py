@@ -1,0 +1,218 @@
+"""Reading an archive member by member: every form of tar, every rule of what a sample is."""
+
+from __future__ import annotations
+
+from atdata.errors import (
+    CorruptDataError,
+    LimitExceededError,
+    MissingMsgpackError,
+    TruncatedShardError,
+)
+from atdata.shards import tar
+from atdata.shards.tar import BLOCK
+from atdata.shards.window import Window
+
+# A msgpack sample may hold several arrays of the 4 GiB that a length of 32 bits allows.
+MAX_MEMBER = 16 << 30
+MAX_EXTENSION = 1 << 20
+
+_FOREIGN = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+}
+_MAX_DIGITS = 19
+
+
+class Archive:
+    """The members of a shard behind a window, grouped into samples.
+
+    Consecutive members whose names agree up to the first dot of the last part are one sample; its
+    ``.msgpack`` member is the sample, others are passed over.
+    """
+
+    def __init__(self, window: Window, shard: str) -> None:
+        self._window = window
+        self._shard = shard
+        self._has_payload = True
+        self._renamed: bytes | None = None
+        self._resized: int | None = None
+        # The key of the sample that the last member belonged to.
+        self.key: bytes | None = None
+
+    @property
+    def is_between_samples(self) -> bool:
+        """Whether the next member may begin a sample and nothing waits for it."""
+        return self._has_payload and self._renamed is None and self._resized is None
+
+    def has_member(self) -> bool:
+        """Whether another member follows; if not, the end is checked to be one."""
+        self._need(BLOCK)
+        block = self._window.peek(0, BLOCK)
+        if any(block):
+            return True
+        self._end_sample()
+        self._expect_end()
+        return False
+
+    def take_member(self) -> tuple[str, bytes] | None:
+        """Move past one member and return its key and bytes if it is a sample's."""
+        header = self._header()
+        size = tar.padded(header.size)
+        self._need(size)
+        try:
+            return self._interpret(header)
+        finally:
+            self._window.skip(size)
+
+    def fill_member(self) -> bool:
+        """Read on so that the member at the window's start is complete; False if it was."""
+        ready = self._window.ready
+        self._need(self._member_size(0))
+        return self._window.ready != ready
+
+    def finish_series(self, last_key: bytes, size: int) -> None:
+        """Move past members that were read by other means."""
+        self.key = last_key
+        self._window.skip(size)
+
+    def _member_size(self, start: int) -> int:
+        """Return the size of the member at a distance, with what it extends."""
+        self._need(start + BLOCK)
+        try:
+            header = tar.parse_header(self._window.peek(start, start + BLOCK))
+        except CorruptDataError:
+            return 0
+        if header.size > MAX_MEMBER:
+            return 0
+        size = start + BLOCK + tar.padded(header.size)
+        return self._member_size(size) if header.kind == tar.PAX and not start else size
+
+    def _header(self) -> tar.Header:
+        block = self._window.peek(0, BLOCK)
+        try:
+            header = tar.parse_header(block)
+        except CorruptDataError as error:
+            raise self._corrupt(_why_not_tar(block, self._window.at) or str(error)) from error
+        if self._resized is not None and header.kind in tar.REGULAR:
+            header = header._replace(size=self._resized)
+            self._resized = None
+        if header.size > MAX_MEMBER:
+            raise LimitExceededError(
+                f"shard {self._shard} claims a member of {header.size} bytes at offset "
+                f"{self._window.at}; at most {MAX_MEMBER} are read",
+                shard=self._shard,
+                offset=self._window.at,
+            )
+        self._window.skip(BLOCK)
+        return header
+
+    def _interpret(self, header: tar.Header) -> tuple[str, bytes] | None:
+        name, size, kind = header
+        if kind in tar.REGULAR:
+            renamed, self._renamed = self._renamed, None
+            return self._take_file(renamed or name, size)
+        if kind == tar.PAX:
+            self._read_extension(self._extension(size))
+        elif kind == tar.GNU_LONG_NAME:
+            self._renamed = self._extension(size).rstrip(b"\0")
+        elif kind == tar.DIRECTORY:
+            self._renamed = None
+        elif kind not in (tar.PAX_GLOBAL, tar.GNU_LONG_LINK):
+            shown = name.decode("utf-8", "replace")
+            raise self._corrupt(f"holds a {tar.kind_name(kind)}, {shown!r}; only plain files are read")
+        return None
+
+    def _take_file(self, name: bytes, size: int) -> tuple[str, bytes] | None:
+        folder, slash, base = name.rpartition(b"/")
+        stem, dot, extension = base.partition(b".")
+        if not dot or not stem:
+            shown = name.decode("utf-8", "replace")
+            raise self._corrupt(f"holds {shown!r}, whose name has no key and extension")
+        key = folder + slash + stem
+        if key != self.key:
+            self._end_sample()
+            self.key, self._has_payload = key, False
+        if extension.lower() != b"msgpack":
+            return None
+        if self._has_payload:
+            raise self._corrupt(f"holds two .msgpack members with the key {self._shown_key!r}")
+        self._has_payload = True
+        return self._shown_key, self._window.peek(0, size)
+
+    def _end_sample(self) -> None:
+        if not self._has_payload:
+            raise MissingMsgpackError(
+                f"Malformed sample: 'msgpack' field not found in sample {self._shown_key!r} of shard "
+                f"{self._shard}; atdata reads samples written by atdata, or with sample.as_wds",
+                shard=self._shard,
+                key=self._shown_key,
+            )
+
+    @property
+    def _shown_key(self) -> str:
+        return (self.key or b"").decode("utf-8", "replace")
+
+    def _extension(self, size: int) -> bytes:
+        if size > MAX_EXTENSION:
+            raise self._corrupt(f"has an extended header of {size} bytes")
+        return self._window.peek(0, size)
+
+    def _read_extension(self, data: bytes) -> None:
+        """Take name and size from a PAX header: lines of ``length key=value``."""
+        while data:
+            digits, _, rest = data.partition(b" ")
+            length = int(digits) if digits.isdigit() and len(digits) <= _MAX_DIGITS else 0
+            keyword, equals, value = rest[: max(0, length - len(digits) - 1)].partition(b"=")
+            if not equals or not value.endswith(b"\n") or length > len(data):
+                raise self._corrupt("has a malformed PAX header")
+            self._apply(keyword, value[:-1])
+            data = data[length:]
+
+    def _apply(self, keyword: bytes, value: bytes) -> None:
+        if keyword == b"path":
+            self._renamed = value
+        elif keyword == b"size":
+            if not value.isdigit() or len(value) > _MAX_DIGITS:
+                raise self._corrupt("has a malformed PAX header")
+            self._resized = int(value)
+        elif keyword.startswith(b"GNU.sparse"):
+            raise self._corrupt("holds a sparse file; only plain files are read")
+
+    def _need(self, size: int) -> None:
+        if self._window.ready < size and not self._window.fill(size):
+            offset = self._window.at + self._window.ready
+            raise TruncatedShardError(
+                f"shard {self._shard} is truncated: it ends at offset {offset}, before its "
+                "end-of-archive mark; copy or write it again",
+                shard=self._shard,
+                offset=offset,
+            )
+
+    def _expect_end(self) -> None:
+        """Check for the second zero block, and that nothing but zeros follows."""
+        self._need(2 * BLOCK)
+        while self._window.ready or self._window.fill(1):
+            rest = self._window.peek(0, self._window.ready)
+            zeros = len(rest) - len(rest.lstrip(b"\0"))
+            self._window.skip(zeros)
+            if zeros < len(rest):
+                raise self._corrupt("goes on after its end-of-archive mark")
+
+    def _corrupt(self, what: str) -> CorruptDataError:
+        offset = self._window.at
+        return CorruptDataError(
+            f"shard {self._shard} {what} (offset {offset})", shard=self._shard, offset=offset
+        )
+
+
+def _why_not_tar(block: bytes, offset: int) -> str | None:
+    """Say what the first block of something that is no tar looks like."""
+    if offset:
+        return None
+    for magic, name in _FOREIGN.items():
+        if block.startswith(magic):
+            return f"is {name}-compressed, not a plain tar; decompress it, or open it with compression="
+    return "is not a tar archive"

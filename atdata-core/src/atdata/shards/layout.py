@@ -1,0 +1,242 @@
+"""Where the fields of a sample lie in its bytes, so that they can be read from many samples alike.
+
+A layout is made from one packed sample: its fields in order, as long as each has a width that its
+type and header tell. What lies between the values (names, msgpack types, lengths, ``.npy`` headers)
+is structure, which must be the same in every sample read by the layout. From the first field of
+varying width on, samples have a tail, which is read row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atdata.errors import CorruptDataError
+from atdata.samples import DictSample
+from atdata.samples.arrays import array_layout
+from atdata.samples.codec import Codec, Field, unpack_map
+from atdata.samples.fields import Array, Bool, Bytes, Float, Int, Str
+from atdata.samples.headers import map_header, map_length
+from atdata.samples.packable import codec_of
+from atdata.shards.columns import Arrays, Blobs, Booleans, Form, Kind, Nones, Numbers, Objects
+from atdata.shards.template import ByteMatrix, Template
+
+_NUMBERS = {
+    0xCA: np.dtype(">f4"),
+    0xCB: np.dtype(">f8"),
+    0xCC: np.dtype(">u1"),
+    0xCD: np.dtype(">u2"),
+    0xCE: np.dtype(">u4"),
+    0xCF: np.dtype(">u8"),
+    0xD0: np.dtype(">i1"),
+    0xD1: np.dtype(">i2"),
+    0xD2: np.dtype(">i4"),
+    0xD3: np.dtype(">i8"),
+}
+_BIN_LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4}
+_NIL = 0xC0
+_BOOLEANS = (0xC2, 0xC3)
+
+
+class Placed(NamedTuple):
+    """A field at a fixed offset."""
+
+    name: str
+    kind: Kind
+    offset: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Fields at fixed offsets, the structure between them, and the names in the tail."""
+
+    form: Form
+    placed: tuple[Placed, ...]
+    # What must be equal in every sample.
+    structure: Template
+    length: int
+    tail: tuple[str, ...]
+    # What unpacks a tail, given as a map of its own; None if it is text alone, which is found
+    # without unpacking.
+    tail_codec: Codec | None
+
+    def matches(self, rows: ByteMatrix) -> Any:
+        """Tell which rows of a matrix of samples fit; rows are as long as ``length`` and more."""
+        good = self.structure.matches(rows.view(np.uint64))
+        for _, kind, offset in self.placed:
+            if isinstance(kind, Booleans):
+                good &= (rows[:, offset] & 0xFE) == _BOOLEANS[0]
+            elif kind == _SMALL:
+                good &= (rows[:, offset] < 0x80) | (rows[:, offset] >= 0xE0)  # noqa: PLR2004
+        return good
+
+
+# Integers from -32 to 127 are their own msgpack type byte.
+_SMALL = Numbers(np.dtype("i1"))
+
+
+def make_layout(sample: memoryview, sample_type: type[Any]) -> Layout | None:
+    """Find the layout of a packed sample of a type; None if it takes the careful reader.
+
+    That is so where fields are missing, unknown, repeated or not of their type: cases for
+    defaults and errors, which the careful reader knows.
+    """
+    try:
+        return _Parser(sample, sample_type).parse()
+    except (_NotRegularError, CorruptDataError, IndexError):
+        return None
+
+
+class _NotRegularError(Exception):
+    """The sample is not one that a layout can describe."""
+
+
+class _Parser:
+    def __init__(self, sample: memoryview, sample_type: type[Any]) -> None:
+        self._data = sample
+        self._type = sample_type
+        self._fields: Mapping[str, Field] | None = None
+        if sample_type is not DictSample:
+            self._fields = {field.name: field for field in codec_of(sample_type).fields}
+        self._at = 0
+        self._structure_from = 0
+        self._structure: list[slice] = []
+        self._placed: list[Placed] = []
+
+    def parse(self) -> Layout:
+        count = map_length(bytes(self._data[:5]))
+        if count is None:
+            raise _NotRegularError
+        self._at = 1 if self._data[0] < 0x90 else 3 if self._data[0] == 0xDE else 5  # noqa: PLR2004
+        tail_at = None
+        for _ in range(count):
+            tail_at = self._at
+            name = self._name()
+            kind = self._kind(name)
+            if kind is None:
+                break
+            self._place(name, kind)
+            tail_at = None
+        return self._finish(count, tail_at)
+
+    def _finish(self, count: int, tail_at: int | None) -> Layout:
+        end = self._at if tail_at is None else tail_at
+        self._add_structure(end)
+        if tail_at is None and end != len(self._data):
+            raise _NotRegularError
+        placed = [field.name for field in self._placed]
+        tail = self._tail(end, count - len(placed))
+        names = {*placed, *tail}
+        if len(names) != count or (self._fields is not None and names != self._fields.keys()):
+            raise _NotRegularError
+        kinds = {name: kind for name, kind, _ in self._placed} | dict.fromkeys(tail, Objects())
+        order = list(self._fields) if self._fields is not None else [*placed, *tail]
+        return Layout(
+            Form(self._type, tuple((name, kinds[name]) for name in order)),
+            tuple(self._placed),
+            Template(bytes(self._data[:end]), self._structure),
+            end,
+            tuple(tail),
+            self._tail_codec(tail),
+        )
+
+    def _tail_codec(self, tail: Mapping[str, Any]) -> Codec | None:
+        """Prepare the reading of tails that are more than text."""
+        texts = all(type(value) is str for value in tail.values())
+        if self._fields is None:
+            if not texts:
+                # Which names the tails of other untyped samples have is not known.
+                raise _NotRegularError
+            return None
+        if texts and all(self._fields[name].type == Str() for name in tail):
+            return None
+        return Codec(self._type.__name__, tuple(self._fields[name] for name in tail))
+
+    def _tail(self, start: int, count: int) -> dict[str, Any]:
+        """Unpack the tail: the remaining pairs are a map of their own but for its header."""
+        if not count:
+            return {}
+        return unpack_map(map_header(count) + bytes(self._data[start:]))
+
+    def _name(self) -> str:
+        kind = self._data[self._at]
+        start, length = self._at + 1, kind & 0x1F
+        if kind == 0xD9:  # noqa: PLR2004 -- str 8
+            start, length = self._at + 2, self._data[self._at + 1]
+        elif not 0xA0 <= kind <= 0xBF:  # noqa: PLR2004 -- fixstr
+            raise _NotRegularError
+        name = bytes(self._data[start : start + length])
+        self._at = start + length
+        try:
+            return name.decode()
+        except UnicodeDecodeError:
+            raise _NotRegularError from None
+
+    def _kind(self, name: str) -> Kind | None:
+        """Read the type of the value here and go to its data; None if its width may vary."""
+        field = None if self._fields is None else self._fields.get(name)
+        if self._fields is not None and field is None:
+            raise _NotRegularError
+        code = self._data[self._at]
+        kind = self._fixed_kind(code, field)
+        if kind is not None and field is not None and not _fits(kind, field):
+            raise _NotRegularError
+        return kind
+
+    def _fixed_kind(self, code: int, field: Field | None) -> Kind | None:
+        if code < 0x80 or code >= 0xE0:  # noqa: PLR2004 -- fixint
+            return _SMALL
+        if code in _BOOLEANS:
+            return Booleans()
+        self._at += 1
+        if code == _NIL:
+            return Nones()
+        if code in _NUMBERS:
+            return Numbers(_NUMBERS[code])
+        if code in _BIN_LENGTHS:
+            return self._bin_kind(_BIN_LENGTHS[code], field)
+        return None
+
+    def _bin_kind(self, width: int, field: Field | None) -> Kind:
+        length = int.from_bytes(self._data[self._at : self._at + width], "big")
+        self._at += width
+        if field is None or not isinstance(field.type, Array):
+            return Blobs(length)
+        array = array_layout(bytes(self._data[self._at : self._at + min(length, _MAX_ARRAY_HEADER)]))
+        self._at += array.start
+        if array.start + array.nbytes != length:
+            raise _NotRegularError
+        return Arrays(array.dtype, array.shape, array.order)
+
+    def _place(self, name: str, kind: Kind) -> None:
+        width = kind.width or 0
+        if self._at + width > len(self._data):
+            raise _NotRegularError
+        self._add_structure(self._at)
+        self._placed.append(Placed(name, kind, self._at))
+        self._at += width
+        self._structure_from = self._at
+
+    def _add_structure(self, end: int) -> None:
+        if end > self._structure_from:
+            self._structure.append(slice(self._structure_from, end))
+
+
+_MAX_ARRAY_HEADER = 10_000
+
+
+def _fits(kind: Kind, field: Field) -> bool:
+    """Whether values of a kind are what a field holds without conversion."""
+    wanted = field.type
+    if isinstance(kind, Nones):
+        return field.optional
+    if isinstance(kind, Numbers):
+        return isinstance(wanted, Float if kind.dtype.kind == "f" else Int)
+    if isinstance(kind, Arrays):
+        # A dtype that the field restricts is an error that the careful reader words.
+        scalar = getattr(np, wanted.scalar or "generic") if isinstance(wanted, Array) else None
+        return scalar is not None and issubclass(kind.dtype.type, scalar)
+    return isinstance(wanted, {Booleans: Bool, Blobs: Bytes}[type(kind)])

@@ -1,0 +1,81 @@
+"""A sliding window over a stream: one reused buffer, seen as the 512-byte blocks of a tar."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import numpy as np
+
+from atdata.shards.tar import BLOCK
+
+SIZE = 4 << 20
+# The first read is small, so that the first sample comes soon; each one after is twice as long.
+FIRST_READ = 256 << 10
+
+
+class Window:
+    """The bytes of a stream from offset ``at`` on; refilling moves them and ends all views."""
+
+    def __init__(self, stream: IO[bytes], size: int = SIZE) -> None:
+        self._readinto: Any = getattr(stream, "readinto", None)
+        self._stream = stream
+        self._start = self._end = 0
+        self._target = min(FIRST_READ, size)
+        self._size = size
+        self.buffer = np.empty(size, np.uint8)
+        self.at = 0
+
+    @property
+    def ready(self) -> int:
+        """How many bytes are there without reading."""
+        return self._end - self._start
+
+    @property
+    def start(self) -> int:
+        """Where in ``buffer`` the window begins, a multiple of the block size."""
+        return self._start
+
+    def blocks(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """View the whole blocks that are ready as rows of a matrix."""
+        count = self.ready // BLOCK
+        return self.buffer[self._start : self._start + count * BLOCK].reshape(count, BLOCK)
+
+    def peek(self, start: int, stop: int) -> bytes:
+        """Copy bytes out, by their distance from the window's first byte."""
+        return self.buffer[self._start + start : self._start + stop].tobytes()
+
+    def skip(self, count: int) -> None:
+        """Move past bytes that are ready."""
+        self._start += count
+        self.at += count
+
+    def fill(self, wanted: int) -> bool:
+        """Read until at least that many bytes are ready; False if the stream ends before."""
+        ready = self.ready
+        if self._start:
+            self.buffer[:ready] = self.buffer[self._start : self._end]
+            self._start, self._end = 0, ready
+        target = max(wanted, self._target)
+        self._target = min(2 * self._target, self._size)
+        while self._end < target:
+            if self._end == self.buffer.size:
+                self._grow(wanted)
+            count = self._read(target - self._end)
+            if not count:
+                break
+            self._end += count
+        return self._end >= wanted
+
+    def _grow(self, wanted: int) -> None:
+        # What a header claims is believed only as far as the data really comes.
+        larger = np.empty(min(2 * self.buffer.size, wanted), np.uint8)
+        larger[: self._end] = self.buffer[: self._end]
+        self.buffer = larger
+
+    def _read(self, most: int) -> int:
+        room = memoryview(self.buffer)[self._end : self._end + most]
+        if self._readinto is not None:
+            return self._readinto(room) or 0
+        data = self._stream.read(len(room))
+        room[: len(data)] = data
+        return len(data)

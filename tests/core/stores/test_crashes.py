@@ -1,0 +1,149 @@
+"""Writers that are killed, and disks that are full: a shard is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from atdata import Dataset, LocalDiskStore
+from atdata.errors import StorageError
+from atdata.stores import Cut
+from tests.sample_types import Item, items
+
+WRITER = """
+import sys
+from atdata import LocalDiskStore
+from atdata.stores import Cut
+from tests.sample_types import items
+
+store = LocalDiskStore(sys.argv[1])
+samples = items(20)
+print("ready", flush=True)
+while True:
+    store.write_samples(samples, prefix="mine", cut=Cut(maxcount=7))
+"""
+
+
+@pytest.mark.parametrize("rounds", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_w1_a_killed_writer_leaves_whole_shards_only(rounds: int, tmp_path: Path) -> None:
+    store = LocalDiskStore(tmp_path)
+    rng = random.Random(1)
+    for _ in range(rounds):
+        command = [sys.executable, "-c", WRITER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(rng.random() * 0.1)
+            writer.kill()
+    urls = list(store.list())
+    assert urls
+    assert not any(".spool" in url for url in urls)
+    for url in urls:
+        samples = list(Dataset[Item](url))
+        assert samples in (items(7), items(7, 7), items(6, 14))
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from atdata import LocalDiskStore
+from atdata.errors import StorageError
+from atdata.stores import Cut
+from tests.sample_types import items
+
+root, limit = Path(sys.argv[1]), int(sys.argv[2])
+store = LocalDiskStore(root)
+samples = items(100)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+try:
+    store.write_samples(samples, prefix="mine", cut=Cut(maxcount=50))
+except StorageError as error:
+    assert isinstance(error, OSError)
+    left = [path for path in root.rglob("*") if path.is_file()]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    again = store.write_samples(samples, prefix="mine")
+    print(error, left, len(again))
+"""
+
+
+@pytest.mark.parametrize("limit", [0, 1, 1000, 50_000, 51 * 1024])
+def test_w5_a_file_that_cannot_grow_is_a_storage_error(limit: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path / "root"), str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert re.fullmatch(r".*File too large.* \[\] 1\n", done.stdout), done.stdout + done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """Mount a file system of one megabyte, where that is allowed."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    return disk
+
+
+def test_w5_a_full_disk_is_a_storage_error_and_heals(small_disk: Path) -> None:
+    try:
+        store = LocalDiskStore(small_disk / "root")
+        kept = store.write_samples(items(10), prefix="kept")
+        before = os.statvfs(small_disk).f_bfree
+        with pytest.raises(StorageError, match="No space left"):
+            store.write_samples(items(2000), prefix="big", cut=Cut(maxcount=300))
+        assert [shard.url for shard in kept] == list(store.list())
+        assert before - os.statvfs(small_disk).f_bfree <= 1
+        assert list(Dataset[Item](kept[0].url)) == items(10)
+        assert store.write_samples(items(100), prefix="small")
+    finally:
+        subprocess.run(["umount", str(small_disk)], check=True)
+
+
+ONE_WRITE = """
+import sys
+from atdata import LocalDiskStore
+from tests.sample_types import items
+LocalDiskStore(sys.argv[1]).write_samples(items(3), prefix="deep/er")
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace")
+def test_w7_data_is_synced_before_its_name_and_the_name_before_success(tmp_path: Path) -> None:
+    calls = "trace=fsync,fdatasync,link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,write"
+    log = tmp_path / "log"
+    root = tmp_path / "root"
+    command = ["strace", "-f", "-y", "-o", str(log), "-e", calls, sys.executable, "-c", ONE_WRITE]
+    done = subprocess.run([*command, str(root)], capture_output=True, text=True, check=False)
+    if done.returncode and "ptrace" in done.stderr:
+        pytest.skip("processes cannot be traced here")
+    assert done.returncode == 0, done.stderr
+    steps = [step for line in log.read_text().splitlines() if (step := _step(line, root))]
+    assert steps == [
+        *["mkdir root", "mkdir .spool"],
+        "write spool",
+        "fsync spool",
+        *["mkdir deep", "fsync root", "mkdir er", "fsync deep"],
+        *["link data", "fsync er", "unlink spool"],
+    ]
+
+
+def _step(line: str, root: Path) -> str | None:
+    """Shorten a line of strace to the act and what it is done to."""
+    found = re.search(r"(fsync|mkdir|link|linkat|unlink|unlinkat|write)\((.*)\) += 0?", line)
+    if found is None or str(root) not in line:
+        return None
+    act = found[1].removesuffix("at")
+    if act == "link":
+        return "link data"
+    path = found[2].split(str(root.parent) + "/")[1]
+    name = re.split(r'[">]', path)[0].rstrip("/").rpartition("/")[2]
+    return f"{act} {'spool' if name.endswith('.tmp') else name}"
