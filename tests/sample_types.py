@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from atdata import lens, packable
+from atdata import PackableSample, lens, packable
 
 
 @packable
-class Item:
+class Item(PackableSample):
     """A number with something of every kind around it."""
 
     number: int
@@ -18,14 +18,14 @@ class Item:
 
 
 @packable
-class Label:
+class Label(PackableSample):
     """What a lens leaves of an item."""
 
     text: str
 
 
 @packable
-class Number:
+class Number(PackableSample):
     """The smallest sample."""
 
     number: int

@@ -57,7 +57,9 @@ def write_with_webdataset(path: Path, samples: Iterable[Any]) -> str:
     return str(path)
 
 
-def tar_bytes(members: Iterable[Member | tarfile.TarInfo], format: int = tarfile.USTAR_FORMAT) -> bytes:  # noqa: A002 -- tarfile's own name for it
+def tar_bytes(
+    members: Iterable[Member | tarfile.TarInfo], format: int = tarfile.USTAR_FORMAT
+) -> bytes:
     """Write members with Python's tarfile; a ``TarInfo`` is a member without data."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=format) as archive:

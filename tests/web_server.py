@@ -31,13 +31,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.web = web
         super().__init__(*args)  # type: ignore[arg-type]
 
-    def do_HEAD(self) -> None:  # noqa: N802 -- the name http.server calls
+    def do_HEAD(self) -> None:
         if self.web.head:
             self._answer(with_body=False)
         else:
             self.send_error(405)
 
-    def do_GET(self) -> None:  # noqa: N802 -- the name http.server calls
+    def do_GET(self) -> None:
         self._answer(with_body=True)
 
     def _answer(self, *, with_body: bool) -> None:

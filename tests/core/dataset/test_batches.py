@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.sample_types import Item, items
+from tests.shard_files import write_shard
 
 from atdata import Dataset, DictSample, SampleBatch, packable
 from atdata.errors import BatchError
-from tests.sample_types import Item, items
-from tests.shard_files import write_shard
 
 
 @packable
@@ -22,7 +23,7 @@ class Rich:
     label: str
     score: float
     tags: list[str]
-    extra: dict
+    extra: dict[str, Any]
     samples: int
 
 
@@ -122,7 +123,7 @@ def test_ragged_arrays_are_an_error_that_names_field_and_shapes(
 
 @packable
 class Loose:
-    values: NDArray
+    values: NDArray[Any]
 
 
 def test_arrays_of_different_dtypes_are_not_converted(tmp_path: Path) -> None:

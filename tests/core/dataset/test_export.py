@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.sample_types import Item, Number, items
+from tests.shard_files import BytesSource, shard_bytes
 
 from atdata import Dataset, DictSample, packable
 from atdata.errors import FieldError, StorageError
-from tests.sample_types import Item, Number, items
-from tests.shard_files import BytesSource, shard_bytes
 
 
 @packable
@@ -31,20 +31,20 @@ class Row:
     raw: bytes
     tags: list[str]
     nested: list[list[int]]
-    extra: dict
+    extra: dict[str, Any]
     vector: NDArray[np.float32]
     maybe: NDArray[np.int16] | None
 
 
 @packable
 class Values:
-    values: NDArray
+    values: NDArray[Any]
 
 
 @packable
 class Maybe:
     number: int | None
-    values: NDArray | None
+    values: NDArray[Any] | None
 
 
 def row(number: int) -> Row:
@@ -145,7 +145,9 @@ def test_arrays_of_every_form_become_nested_lists(values: NDArray[Any], tmp_path
 )
 def test_ragged_and_missing_arrays_become_nested_lists(shapes: list[Any]) -> None:
     samples = [
-        Maybe(1, None if shape is None else np.arange(np.prod(shape), dtype=np.int32).reshape(shape))
+        Maybe(
+            1, None if shape is None else np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+        )
         for shape in shapes
     ]
     found = dataset(samples).to_arrow()["values"].to_pylist()
@@ -203,7 +205,7 @@ def test_arrays_that_are_always_none_are_written(tmp_path: Path) -> None:
 
 @packable
 class Loose:
-    extra: dict
+    extra: dict[str, Any]
 
 
 def test_keys_of_dicts_are_never_dropped(tmp_path: Path) -> None:
@@ -264,7 +266,9 @@ def test_a_sample_map_makes_the_columns(tmp_path: Path) -> None:
         ds.to_parquet(path, sample_map=lambda s: s.number)
 
 
-@pytest.mark.parametrize(("maxcount", "sizes"), [(4, [4, 4, 2]), (5, [5, 5]), (1, [1] * 10), (99, [10])])
+@pytest.mark.parametrize(
+    ("maxcount", "sizes"), [(4, [4, 4, 2]), (5, [5, 5]), (1, [1] * 10), (99, [10])]
+)
 def test_maxcount_cuts_into_files(maxcount: int, sizes: list[int], tmp_path: Path) -> None:
     dataset(items(10)).to_parquet(tmp_path / "o.parquet", maxcount=maxcount)
     files = sorted(tmp_path.iterdir())
@@ -389,4 +393,3 @@ def test_memory_is_bounded_however_much_is_written(tmp_path: Path) -> None:
     assert written.num_rows == 2400
     # Over a gigabyte of arrays passes through.
     assert int(done.stdout) < 600
-

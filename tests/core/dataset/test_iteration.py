@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import webdataset
+from tests.sample_types import Item, Number, items
+from tests.shard_files import write_shard, write_shards
 
 from atdata import Dataset, SampleBatch
 from atdata.errors import ShardNotFoundError
-from tests.sample_types import Item, Number, items
-from tests.shard_files import write_shard, write_shards
 
 COUNT = 103
 
@@ -151,14 +151,32 @@ def test_nodes_share_the_samples_between_them(
     ds: Dataset[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    for make in (ds.ordered, lambda: ds.shuffled(seed=4), ds.shuffled):
+    for pipeline in (ds.ordered(), ds.shuffled(seed=4), ds.shuffled()):
         found: list[int] = []
         for rank in range(3):
             monkeypatch.setenv("RANK", str(rank))
-            part = numbers(make())
+            part = numbers(pipeline)
             assert part
             found += part
         assert sorted(found) == list(range(COUNT))
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_nodes_take_the_first_samples_once(
+    ds: Dataset[Item], batch_size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    first = ds.take(30)
+    pipelines: list[Any] = [
+        first.ordered(batch_size=batch_size),
+        first.shuffled(seed=4, batch_size=batch_size),
+    ]
+    for pipeline in pipelines:
+        found: list[int] = []
+        for rank in range(3):
+            monkeypatch.setenv("RANK", str(rank))
+            found += (numbers if batch_size is None else batched_numbers)(pipeline)
+        assert sorted(found) == list(range(30))
 
 
 def test_a_missing_shard_is_an_error_when_its_turn_comes(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.shard_files import BytesSource, shard_bytes
 
 from atdata import Dataset, DictSample, Lens, lens, packable
 from atdata.errors import BatchError
-from tests.shard_files import BytesSource, shard_bytes
 
 
 @packable
@@ -98,7 +98,9 @@ def _on_list(rows: Rows, step: Step, *, is_pair: bool) -> Rows:
 def _applied(steps: list[Step]) -> tuple[Dataset[Any], Rows]:
     """Apply steps to a dataset of three shards and to a list, leaving out views without a lens."""
     rows = [{"a": number, "b": 100 - number} for number in range(50)]
-    shards = {f"{n}": shard_bytes(Pair(**row) for row in rows[n * 17 : n * 17 + 17]) for n in range(3)}
+    shards = {
+        f"{n}": shard_bytes(Pair(**row) for row in rows[n * 17 : n * 17 + 17]) for n in range(3)
+    }
     ds: Dataset[Any] = Dataset[Pair](BytesSource(shards))
     for step in steps:
         kind = ds.sample_type
@@ -132,7 +134,9 @@ def test_any_stages_shuffled_give_the_same_samples(steps: list[Step], size: int)
     expected = sorted(tuple(row.values()) for row in rows)
     alone = [_as_row(sample) for sample in ds.shuffled(seed=1)]
     assert sorted(tuple(row.values()) for row in alone) == expected
-    batches = [_as_row(sample) for batch in ds.shuffled(seed=1, batch_size=size) for sample in batch]
+    batches = [
+        _as_row(sample) for batch in ds.shuffled(seed=1, batch_size=size) for sample in batch
+    ]
     assert sorted(tuple(row.values()) for row in batches) == expected
 
 

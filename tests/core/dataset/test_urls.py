@@ -11,8 +11,10 @@ import braceexpand
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sample_types import Item, items
+from tests.shard_files import write_shard, write_shards
 
-from atdata import AtdataError, DataSource, Dataset, URLSource, load_dataset
+from atdata import AtdataError, Dataset, DataSource, URLSource, load_dataset
 from atdata.errors import (
     InvalidNameError,
     LimitExceededError,
@@ -21,8 +23,6 @@ from atdata.errors import (
     StorageError,
     UntrustedInputError,
 )
-from tests.sample_types import Item, items
-from tests.shard_files import write_shard, write_shards
 
 SECRETS = [
     "https://user:s3cret@host.example/a.tar",
@@ -54,7 +54,15 @@ def test_braces_expand_as_in_a_shell(pattern: str, shards: list[str]) -> None:
     assert URLSource(pattern).list_shards() == shards
 
 
-@given(st.recursive(st.sampled_from(["a", "b", "0..3", "c,d", "", "{1..9}", "-2..2"]), lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda parts: "{" + ",".join(parts) + "}"), max_leaves=12))
+@given(
+    st.recursive(
+        st.sampled_from(["a", "b", "0..3", "c,d", "", "{1..9}", "-2..2"]),
+        lambda inner: st.lists(inner, min_size=1, max_size=3).map(
+            lambda parts: "{" + ",".join(parts) + "}"
+        ),
+        max_leaves=12,
+    )
+)
 def test_braces_expand_as_the_library_does(pattern: str) -> None:
     assert URLSource(pattern).list_shards() == list(braceexpand.braceexpand(pattern, escape=False))
 
@@ -148,7 +156,6 @@ def test_a_scheme_whose_package_is_missing_says_what_to_install() -> None:
 
 def test_schemes_that_fsspec_serves_are_read() -> None:
     import fsspec
-
     from tests.shard_files import shard_bytes
 
     with fsspec.open("memory://folder/a.tar", "wb") as out:
@@ -222,11 +229,12 @@ def test_shards_are_pairs_of_name_and_stream(call: bool, tmp_path: Path) -> None
     paths = write_shards(tmp_path, items(6), 2)
     shards: Any = URLSource(paths).shards
     found = []
+    streams = []
     for name, stream in shards() if call else shards:
         found.append((name, stream.read()))
-        last = stream
+        streams.append(stream)
     assert found == [(path, Path(path).read_bytes()) for path in paths]
-    assert last.closed
+    assert all(stream.closed for stream in streams)
 
 
 def test_a_source_opens_only_its_own_shards(tmp_path: Path) -> None:

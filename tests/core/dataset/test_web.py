@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from atdata import Dataset, load_dataset
-from atdata.errors import NoDataFilesError, ShardNotFoundError, StorageError
 from tests.sample_types import Item, items
 from tests.shard_files import write_shards
 from tests.web_server import Web, serving
+
+from atdata import Dataset, load_dataset
+from atdata.errors import NoDataFilesError, ShardNotFoundError, StorageError
 
 SHARDS = "part-{0000..0002}.tar"
 

@@ -30,6 +30,11 @@ class Note:
     tag: str | None = None
 
 
+def changed(**annotations: Any) -> type:
+    """Make another class called ``Note``."""
+    return packable(type("Note", (), {"__annotations__": annotations}))
+
+
 def points(count: int) -> Iterator[Point]:
     return (Point(vector=np.full(4, i, np.float32), label=i) for i in range(count))
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests.backends.processes import start
-from tests.core.index.kinds import Note, notes, points, unique_name
+from tests.core.index.kinds import Note, changed, notes, points, unique_name
 
-from atdata import Dataset, Index, LocalDiskStore, load_dataset, packable
+from atdata import Dataset, Index, LocalDiskStore, load_dataset
 from atdata.errors import ConflictError, NotFoundError
 
 PREAMBLE = """
@@ -188,12 +188,10 @@ def test_w3_a_hundred_killed_writers_leave_whole_datasets_or_none(tmp_path: Path
 
 
 def test_k2_one_explicit_version_with_different_fields_has_one_winner(index: Index) -> None:
-    outcomes = [_try_to_publish(index, sample_type) for sample_type in (Note, Note, _other())]
+    outcomes = [
+        _try_to_publish(index, sample_type) for sample_type in (Note, Note, changed(other=int))
+    ]
     assert outcomes == [True, True, False]
-
-
-def _other() -> type:
-    return packable(type("Note", (), {"__annotations__": {"other": int}}))
 
 
 def _try_to_publish(index: Index, sample_type: type) -> bool:

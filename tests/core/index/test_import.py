@@ -13,7 +13,7 @@ from atdata.errors import PluginNotFoundError
 HEAVY = [
     *["webdataset", "sqlalchemy", "fsspec", "pluggy", "multiformats", "dag_cbor", "torch"],
     *["importlib_metadata", "importlib.metadata", "pyarrow", "pandas", "typer", "rich"],
-    *["boto3", "atproto", "redis", "psycopg", "httpx", "atdata_sqlite", "asyncio", "tarfile"],
+    *["boto3", "atproto", "redis", "psycopg", "httpx", "atdata_sqlite"],
 ]
 
 SCRIPT = """

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
-from tests.core.index.kinds import Note, Point
+from tests.core.index.kinds import Note, Point, changed
 
-from atdata import Dataset, Index, packable
+from atdata import Dataset, Index
 from atdata.errors import ConflictError, InvalidNameError, NotFoundError
 from atdata.index.cids import entry_cid
 from atdata.index.names import bump_patch, version_key
@@ -22,11 +22,12 @@ URLS = st.sampled_from(["x.tar", "y.tar", "z-{0..3}.tar"])
 VERSIONS = st.sampled_from(["1.0.0", "1.0.1", "1.9.0", "1.10.0", "2.0.0-rc.1", "2.0.0-rc.2"])
 
 
-def _variant(kind: Any) -> type:
-    return packable(type("Note", (), {"__annotations__": {"text": kind}}))
-
-
-TYPES = {"Note": Note, "Point": Point, "Note of str": _variant(str), "Note of int": _variant(int)}
+TYPES = {
+    "Note": Note,
+    "Point": Point,
+    "Note of str": changed(text=str),
+    "Note of int": changed(text=int),
+}
 
 
 @dataclass

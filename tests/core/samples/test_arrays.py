@@ -18,9 +18,10 @@ from atdata.samples.arrays import array_to_bytes, bytes_to_array, is_equal
 
 
 def saved(array: Array) -> bytes:
-    out: io.BytesIO = io.BytesIO()
+    out = io.BytesIO()
     np.save(out, array, allow_pickle=False)
-    return bytes(out.getbuffer())
+    out.seek(0)
+    return out.read()
 
 
 def compact(array: Array) -> bytes:

@@ -22,7 +22,7 @@ BAD_NAMES: list[Any] = [
     *("", " ", "a b", "a-b", "a.b", "1a", "a\n", "a;b", "x" * 101, "\ud800", "\0"),
     *("__class__", "__init__", "__post_init__", "__slots__", "__x"),
     *("self", "class", "def", "None", "True", "lambda", "import"),
-    *("packed", "as_wds", "from_bytes", "from_data", "_ensure_good"),
+    *("packed", "as_wds", "from_bytes", "from_data", "_ensure_good", "mro"),
     *("\ufb01le", "p\u0430cked", "a\u200bb", "größe", "\u00aa", "\U0001d41a", "a\u0301"),
     *(None, 7, 1.5, True, ["a"], {"a": 1}, b"a", 10**5000),
 ]

@@ -189,7 +189,7 @@ Decoded: Any = Schema.from_type(S).to_type("atdata://local/schema/Derived@1.0.0"
 
 
 @packable
-class Derived(Decoded):  # type: ignore[misc] -- made at run time
+class Derived(Decoded):  # type: ignore[misc]
     def shout(self) -> str:
         return str(self.label).upper()
 

@@ -76,11 +76,11 @@ def test_arrays_are_written_as_the_first_releases_did(name: str) -> None:
     assert array_to_bytes(array) == written
 
 
-@pytest.mark.parametrize("form", [1, 2])
+@pytest.mark.parametrize("form", ["npy", "compact"])
 @pytest.mark.parametrize("name", ARRAYS)
-def test_arrays_of_every_release_are_read(name: str, form: int) -> None:
-    array, written = ARRAYS[name][0], ARRAYS[name][form]
-    got = bytes_to_array(bytes.fromhex(written) if isinstance(written, str) else written)
+def test_arrays_of_every_release_are_read(name: str, form: str) -> None:
+    array, npy_bytes, compact_hex = ARRAYS[name]
+    got = bytes_to_array(npy_bytes if form == "npy" else bytes.fromhex(compact_hex))
     assert got.dtype == array.dtype
     assert got.shape == array.shape
     assert got.tobytes() == array.tobytes()

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.shard_files import shard_bytes, tar_bytes
 from webdataset.writer import TarWriter
 
 from atdata import DictSample, packable
@@ -22,7 +23,6 @@ from atdata.shards import read_rows
 from atdata.shards.archive import Archive
 from atdata.shards.runs import Run, decode
 from atdata.shards.window import Window
-from tests.shard_files import shard_bytes, tar_bytes
 
 
 @packable
@@ -162,7 +162,7 @@ def test_columns_and_single_samples_agree(  # noqa: PLR0913, PLR0917 -- every wa
     window: int,
     flips: list[tuple[float, int]],
     cut: float | None,
-    untyped: bool,  # noqa: FBT001
+    untyped: bool,
 ) -> None:
     written_type = next(each for each in _MAKERS if each.__name__ == kind)
     rng = random.Random(seed)
@@ -202,6 +202,9 @@ def test_single_samples_own_writable_memory() -> None:
 
 
 def test_an_unfinished_sample_before_a_series_is_missing_its_msgpack() -> None:
-    members = [("a.json", b"{}"), *((f"{n}.msgpack", _numbers(n, random.Random(7)).packed) for n in range(9))]
+    members = [
+        ("a.json", b"{}"),
+        *((f"{n}.msgpack", _numbers(n, random.Random(7)).packed) for n in range(9)),
+    ]
     with pytest.raises(MissingMsgpackError, match="'a'"):
         _as_columns(tar_bytes(members), Numbers, 1 << 20)

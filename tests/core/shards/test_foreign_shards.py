@@ -6,11 +6,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tests.sample_types import Item, items
+from tests.shard_files import Member, read_bytes, tar_bytes, write_with_webdataset
 
 from atdata import Dataset, DictSample
 from atdata.errors import CorruptDataError, MissingMsgpackError
-from tests.sample_types import Item, items
-from tests.shard_files import read_bytes, tar_bytes, write_with_webdataset
 
 FORMATS = {
     "ustar": tarfile.USTAR_FORMAT,
@@ -84,7 +84,8 @@ def test_folders_of_their_own_are_passed_over() -> None:
     folder = tarfile.TarInfo("a/")
     folder.type = tarfile.DIRTYPE
     one, two = items(2)
-    members = [folder, ("a/0.msgpack", one.packed), folder, ("a/1.msgpack", two.packed)]
+    samples = ("a/0.msgpack", one.packed), ("a/1.msgpack", two.packed)
+    members: list[Member | tarfile.TarInfo] = [folder, samples[0], folder, samples[1]]
     assert read_bytes(tar_bytes(members), Item) == [one, two]
 
 

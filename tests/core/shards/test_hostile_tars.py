@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.sample_types import Item, items
+from tests.shard_files import dataset_of, read_bytes, shard_bytes, tar_bytes, tar_member
 
 from atdata import Dataset, URLSource
 from atdata.errors import (
@@ -19,8 +21,6 @@ from atdata.errors import (
     MissingMsgpackError,
     TruncatedShardError,
 )
-from tests.sample_types import Item, items
-from tests.shard_files import dataset_of, read_bytes, shard_bytes, tar_bytes, tar_member
 
 BLOCK = 512
 END = bytes(2 * BLOCK)

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
-from atdata import packable
 from tests.sample_types import Item, items
 from tests.shard_files import (
     RandomReads,
@@ -22,6 +20,8 @@ from tests.shard_files import (
     read_bytes,
     shard_bytes,
 )
+
+from atdata import packable
 
 WINDOW = 4 << 20
 STREAMS = [ShortReads, SingleBytes, RandomReads, ReadOnly]

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from webdataset import tariterators
-
-from atdata import Dataset, packable
-from atdata.errors import LimitExceededError
-from atdata.shards import ShardWriter
 from tests.sample_types import Item, items
 from tests.shard_files import finish_shard, shard_bytes, write_shard
+from webdataset import tariterators
+
+from atdata import Dataset, PackableSample, packable
+from atdata.errors import LimitExceededError
+from atdata.shards import ShardWriter
 
 BLOCK = 512
 
 
 @packable
-class Blob:
+class Blob(PackableSample):
     data: bytes
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.sample_types import Item, Number, items
+from tests.shard_files import shard_bytes
 
 from atdata import AbstractDataStore, Dataset, LocalDiskStore, URLSource
 from atdata.errors import (
@@ -20,8 +21,6 @@ from atdata.errors import (
     StorageError,
 )
 from atdata.stores import Cut, DataStore
-from tests.sample_types import Item, Number, items
-from tests.shard_files import shard_bytes
 
 
 @pytest.fixture
@@ -64,7 +63,9 @@ def test_what_is_put_is_opened_listed_and_deleted(store: LocalDiskStore) -> None
         store.open(url)
 
 
-@pytest.mark.parametrize(("offset", "rest"), [(0, b"0123456789"), (4, b"456789"), (10, b""), (99, b"")])
+@pytest.mark.parametrize(
+    ("offset", "rest"), [(0, b"0123456789"), (4, b"456789"), (10, b""), (99, b"")]
+)
 def test_it_opens_at_an_offset(store: LocalDiskStore, offset: int, rest: bytes) -> None:
     with store.open(put(store, "a.tar", b"0123456789"), offset) as stream:
         assert stream.read() == rest
@@ -137,7 +138,19 @@ BAD_NAMES = [
     "file:///etc/x.tar",
     "https://host/x.tar",
 ]
-GOOD_NAMES = ["%d.tar", "a b.tar", "ü.tar", "a:b.tar", "x" * 200 + ".tar", "*.tar", "[a].tar", "..a/b.tar", "~x.tar", "-rf.tar", "pipe:ls.tar"]
+GOOD_NAMES = [
+    "%d.tar",
+    "a b.tar",
+    "ü.tar",
+    "a:b.tar",
+    "x" * 200 + ".tar",
+    "*.tar",
+    "[a].tar",
+    "..a/b.tar",
+    "~x.tar",
+    "-rf.tar",
+    "pipe:ls.tar",
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=[f"{name[:12]!a}" for name in BAD_NAMES])
@@ -274,8 +287,12 @@ def test_w6_no_samples_are_an_error_and_no_file(store: LocalDiskStore) -> None:
 
 
 @pytest.mark.parametrize("bad", [Number(1), 5, None, {"number": 1}])
-def test_a_sample_of_another_type_is_an_error_and_no_file(store: LocalDiskStore, bad: object) -> None:
-    with pytest.raises(FieldError, match=f"sample 3 is of type {type(bad).__name__}, expected Item"):
+def test_a_sample_of_another_type_is_an_error_and_no_file(
+    store: LocalDiskStore, bad: object
+) -> None:
+    with pytest.raises(
+        FieldError, match=f"sample 3 is of type {type(bad).__name__}, expected Item"
+    ):
         store.write_samples([*items(3), bad], prefix="mine", cut=Cut(maxcount=1))
     assert all_files(store) == []
     with pytest.raises(FieldError, match="sample 0|sample 1"):
@@ -338,7 +355,6 @@ def test_a_root_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_storage_error(store: LocalDiskStore) -> None:
     put(store, "a.tar")
     (store.root / "b").write_bytes(b"")
-    with pytest.raises(StorageError, match=os.strerror(errno.ENOTDIR)):
+    with pytest.raises(StorageError, match=r"b/c\.tar cannot be written"):
         put(store, "b/c.tar")
     assert all_files(store) == ["a.tar", "b"]
-

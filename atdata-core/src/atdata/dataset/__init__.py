@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from atdata.dataset.batch import SampleBatch
 from atdata.dataset.dataset import Dataset
-from atdata.dataset.loading import DatasetDict, load_dataset
+from atdata.dataset.loading import load_dataset
 from atdata.dataset.source import as_source
+from atdata.dataset.splits import DatasetDict
 from atdata.dataset.url import ShardSource, URLSource
 
 __all__ = [

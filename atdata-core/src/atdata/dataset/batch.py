@@ -27,13 +27,17 @@ class TypedAlias(types.GenericAlias):
     """``Class[T]``, which passes ``T`` on as ``sample_type`` when it is called."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make an instance that knows its type from the start."""
+        origin: Any = self.__origin__
         sample_type = self.__args__[0]
         if isinstance(sample_type, type):
             kwargs.setdefault("sample_type", sample_type)
-        return self.__origin__(*args, **kwargs)
+        return origin(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"{self.__origin__.__name__}[{getattr(self.__args__[0], '__name__', self.__args__[0])}]"
+        return (
+            f"{self.__origin__.__name__}[{getattr(self.__args__[0], '__name__', self.__args__[0])}]"
+        )
 
 
 class SampleBatch(Generic[DT]):
@@ -101,7 +105,9 @@ class SampleBatch(Generic[DT]):
     def _aggregate(self, name: str) -> Any:
         if isinstance(self._rows, Columns):
             if name not in self._rows.names:
-                raise AttributeError(f"samples of {self.sample_type.__name__} have no field {name!r}")
+                raise AttributeError(
+                    f"samples of {self.sample_type.__name__} have no field {name!r}"
+                )
             return self._rows.column(name)
         values = [getattr(sample, name) for sample in self._rows]
         arrays = bool(values) and all(isinstance(value, np.ndarray) for value in values)

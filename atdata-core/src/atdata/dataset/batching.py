@@ -73,7 +73,7 @@ class _Batch:
         return taken
 
     def _columns_for(self, part: Rows) -> Columns | None:
-        """Return the columns if they are of the rows' form, beginning them if there is nothing yet."""
+        """Return the columns if they have the rows' form; the first rows decide it."""
         if part.form is None or self._samples is not None:
             return None
         if self._columns is None:

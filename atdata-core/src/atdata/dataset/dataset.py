@@ -14,7 +14,7 @@ from atdata.dataset.metadata import fetch_metadata
 from atdata.dataset.shuffling import Shuffle
 from atdata.dataset.source import Where, as_source, shard_ids
 from atdata.dataset.stages import Filter, Map, Select, Stage, Take, View
-from atdata.dataset.stream import SampleStream
+from atdata.dataset.stream import ALONE, SampleStream
 from atdata.errors import FieldError, MissingMsgpackError
 from atdata.lens import LensNetwork
 from atdata.samples import DictSample, PackableSample, Schema
@@ -193,7 +193,7 @@ class Dataset(Generic[ST]):
 
     def head(self, n: int = 5) -> list[ST]:
         """Return the first samples as a list."""
-        return list(islice(self._stream(), n))
+        return list(islice(self._stream().samples(ALONE), n))
 
     @overload
     def ordered(self, batch_size: None = None) -> DataPipeline[ST]: ...

@@ -21,7 +21,7 @@ _DRAINED = 1024
 
 @dataclass(frozen=True)
 class Shuffle:
-    """How to shuffle; the order is a function of seed, epoch and reader, or new each time without."""
+    """How to shuffle: by seed, epoch and reader, or anew each time without a seed."""
 
     buffer_shards: int
     buffer_samples: int
@@ -39,8 +39,8 @@ class Shuffle:
 def shuffled(items: Iterable[T], buffer: int, entropy: int | None) -> Iterator[T]:
     """Yield items in random order through a buffer of that many.
 
-    Each newcomer takes the place of a random one in the buffer, which is yielded; if everything fits
-    the buffer the result is a uniform permutation.
+    Each newcomer takes the place of a random one in the buffer, which is yielded; if everything
+    fits the buffer the result is a uniform permutation.
     """
     rng = random.Random(entropy)
     held: list[T] = []

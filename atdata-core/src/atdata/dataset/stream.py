@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
+from atdata.dataset.ahead import open_shards
 from atdata.dataset.batching import batch_rows, batch_samples
 from atdata.dataset.shuffling import Shuffle, shuffled, shuffled_rows
 from atdata.dataset.source import shard_ids
@@ -18,11 +19,15 @@ from atdata.dataset.url import redacted
 from atdata.shards import Rows, read_rows
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True)
+class Place:
     """Which of how many readers this one is, over all workers of all nodes."""
 
     index: int
     count: int
+
+
+ALONE = Place(0, 1)
 
 
 @dataclass(frozen=True)
@@ -40,22 +45,27 @@ class SampleStream:
     shuffle: Shuffle | None = None
 
     def __call__(self) -> Iterator[Any]:
+        """Start anew, as the first step of a pipeline is asked to."""
         return iter(self)
 
     def __iter__(self) -> Iterator[Any]:
         place = this_place()
         if self.batch_size is None:
-            return self._samples(place)
+            return self.samples(place)
         if not self.stages:
             return batch_rows(self._rows(place, self.shuffle), self.batch_size, self.batch_type)
-        return batch_samples(self._samples(place), self.batch_size, self.batch_type)
+        return batch_samples(self.samples(place), self.batch_size, self.batch_type)
 
-    def _samples(self, place: Place) -> Iterator[Any]:
-        """Apply the stages; shuffle before them, or behind the last that takes the first samples."""
-        cut = max((i + 1 for i, stage in enumerate(self.stages) if isinstance(stage, Take)), default=0)
-        # The first samples are the same for all readers, so one of them reads for all.
-        rows = self._rows(Place(place.index, 1) if cut else place, None if cut else self.shuffle)
-        samples = (sample for part in rows for sample in part.samples(0, len(part)))
+    def samples(self, place: Place) -> Iterator[Any]:
+        """Apply the stages; shuffle before them, or behind the last that takes first samples."""
+        cut = max(
+            (i + 1 for i, stage in enumerate(self.stages) if isinstance(stage, Take)), default=0
+        )
+        if cut and place.index:
+            # The first samples are the same for all readers, so one of them reads for all.
+            return iter(())
+        rows = self._rows(ALONE if cut else place, None if cut else self.shuffle)
+        samples: Iterator[Any] = (sample for part in rows for sample in part.samples(0, len(part)))
         for stage in self.stages[:cut]:
             samples = stage.apply(samples)
         if cut and self.shuffle:
@@ -82,13 +92,13 @@ class SampleStream:
         return part
 
     def _read(self, shards: Iterable[str]) -> Iterator[Rows]:
-        for shard in shards:
-            with closing(self.source.open_shard(shard)) as stream:
+        with closing(open_shards(self.source, shards)) as opened:
+            for shard, stream in opened:
                 yield from read_rows(stream, redacted(shard), self.sample_type)
 
 
 def this_place() -> Place:
-    """Find out which reader this process is: a worker of torch's DataLoader on a node of torchrun's.
+    """Find out which reader this is: a worker of torch's DataLoader on a node of torchrun's.
 
     Torch is asked only where it is in use, and never imported for it.
     """

@@ -36,6 +36,11 @@ class Shards:
 class ShardSource:
     """Base of data sources: from ``list_shards`` and ``open_shard`` follow the other spellings."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether opening and reading shards is worth doing ahead, in a thread."""
+        return False
+
     def list_shards(self) -> list[str]:
         """Return the identifiers of all shards, in order."""
         raise NotImplementedError
@@ -82,6 +87,11 @@ class URLSource(ShardSource):
     def url(self) -> str:
         """All shards as one brace pattern."""
         return self._urls[0] if len(self._urls) == 1 else join_urls(self._shards)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether any of the shards is not a local file."""
+        return any(local_path(url) is None for url in self._urls)
 
     def list_shards(self) -> list[str]:
         """Expand the patterns, in order; no file is looked at."""

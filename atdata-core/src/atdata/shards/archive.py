@@ -122,7 +122,9 @@ class Archive:
             self._renamed = None
         elif kind not in (tar.PAX_GLOBAL, tar.GNU_LONG_LINK):
             shown = name.decode("utf-8", "replace")
-            raise self._corrupt(f"holds a {tar.kind_name(kind)}, {shown!r}; only plain files are read")
+            raise self._corrupt(
+                f"holds a {tar.kind_name(kind)}, {shown!r}; only plain files are read"
+            )
         return None
 
     def _take_file(self, name: bytes, size: int) -> tuple[str, bytes] | None:
@@ -145,8 +147,8 @@ class Archive:
     def _end_sample(self) -> None:
         if not self._has_payload:
             raise MissingMsgpackError(
-                f"Malformed sample: 'msgpack' field not found in sample {self._shown_key!r} of shard "
-                f"{self._shard}; atdata reads samples written by atdata, or with sample.as_wds",
+                f"Malformed sample: 'msgpack' field not found in sample {self._shown_key!r} of "
+                f"shard {self._shard}; atdata reads samples written with sample.as_wds",
                 shard=self._shard,
                 key=self._shown_key,
             )
@@ -214,5 +216,5 @@ def _why_not_tar(block: bytes, offset: int) -> str | None:
         return None
     for magic, name in _FOREIGN.items():
         if block.startswith(magic):
-            return f"is {name}-compressed, not a plain tar; decompress it, or open it with compression="
+            return f"is {name}-compressed, not a plain tar; decompress it or give compression="
     return "is not a tar archive"

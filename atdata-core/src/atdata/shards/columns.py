@@ -53,8 +53,14 @@ class Arrays(Kind):
     def column(self, raw: Array) -> Array:
         """Stack the arrays, which are contiguous in memory already."""
         rows = (len(raw), *(self.shape if self.order == "C" else self.shape[::-1]))
-        stacked = raw.reshape(-1).view(self.dtype).reshape(rows) if raw.size else np.empty(rows, self.dtype)
-        return stacked if self.order == "C" else stacked.transpose(0, *range(stacked.ndim - 1, 0, -1))
+        stacked = (
+            raw.reshape(-1).view(self.dtype).reshape(rows)
+            if raw.size
+            else np.empty(rows, self.dtype)
+        )
+        return (
+            stacked if self.order == "C" else stacked.transpose(0, *range(stacked.ndim - 1, 0, -1))
+        )
 
     def values(self, raw: Array) -> Sequence[Array]:
         """Return the arrays one by one, of no dimensions too."""
@@ -75,7 +81,7 @@ class Numbers(Kind):
 
     def values(self, raw: Array) -> list[Any]:
         """Return Python numbers."""
-        return raw.reshape(-1).view(self.dtype).tolist()  # type: ignore[no-any-return]
+        return raw.reshape(-1).view(self.dtype).tolist()
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ class Objects(Kind):
 
     def values(self, raw: Array) -> list[Any]:
         """Return the objects."""
-        return raw.tolist()
+        return list(raw)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from atdata.samples.packable import codec_of
 from atdata.shards.columns import Arrays, Blobs, Booleans, Form, Kind, Nones, Numbers, Objects
 from atdata.shards.template import ByteMatrix, Template
 
-_NUMBERS = {
+_NUMBERS: dict[int, np.dtype[Any]] = {
     0xCA: np.dtype(">f4"),
     0xCB: np.dtype(">f8"),
     0xCC: np.dtype(">u1"),
@@ -70,7 +70,7 @@ class Layout:
             if isinstance(kind, Booleans):
                 good &= (rows[:, offset] & 0xFE) == _BOOLEANS[0]
             elif kind == _SMALL:
-                good &= (rows[:, offset] < 0x80) | (rows[:, offset] >= 0xE0)  # noqa: PLR2004
+                good &= (rows[:, offset] < 0x80) | (rows[:, offset] >= 0xE0)
         return good
 
 
@@ -110,7 +110,7 @@ class _Parser:
         count = map_length(bytes(self._data[:5]))
         if count is None:
             raise _NotRegularError
-        self._at = 1 if self._data[0] < 0x90 else 3 if self._data[0] == 0xDE else 5  # noqa: PLR2004
+        self._at = 1 if self._data[0] < 0x90 else 3 if self._data[0] == 0xDE else 5
         tail_at = None
         for _ in range(count):
             tail_at = self._at
@@ -164,9 +164,9 @@ class _Parser:
     def _name(self) -> str:
         kind = self._data[self._at]
         start, length = self._at + 1, kind & 0x1F
-        if kind == 0xD9:  # noqa: PLR2004 -- str 8
+        if kind == 0xD9:
             start, length = self._at + 2, self._data[self._at + 1]
-        elif not 0xA0 <= kind <= 0xBF:  # noqa: PLR2004 -- fixstr
+        elif not 0xA0 <= kind <= 0xBF:
             raise _NotRegularError
         name = bytes(self._data[start : start + length])
         self._at = start + length
@@ -187,7 +187,7 @@ class _Parser:
         return kind
 
     def _fixed_kind(self, code: int, field: Field | None) -> Kind | None:
-        if code < 0x80 or code >= 0xE0:  # noqa: PLR2004 -- fixint
+        if code < 0x80 or code >= 0xE0:
             return _SMALL
         if code in _BOOLEANS:
             return Booleans()
@@ -205,7 +205,9 @@ class _Parser:
         self._at += width
         if field is None or not isinstance(field.type, Array):
             return Blobs(length)
-        array = array_layout(bytes(self._data[self._at : self._at + min(length, _MAX_ARRAY_HEADER)]))
+        array = array_layout(
+            bytes(self._data[self._at : self._at + min(length, _MAX_ARRAY_HEADER)])
+        )
         self._at += array.start
         if array.start + array.nbytes != length:
             raise _NotRegularError
@@ -239,4 +241,4 @@ def _fits(kind: Kind, field: Field) -> bool:
         # A dtype that the field restricts is an error that the careful reader words.
         scalar = getattr(np, wanted.scalar or "generic") if isinstance(wanted, Array) else None
         return scalar is not None and issubclass(kind.dtype.type, scalar)
-    return isinstance(wanted, {Booleans: Bool, Blobs: Bytes}[type(kind)])
+    return isinstance(wanted, Bool if isinstance(kind, Booleans) else Bytes)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from atdata.errors import CorruptDataError
 from atdata.shards import tar
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import ByteMatrix, Template, Words, all_of, leading
@@ -80,18 +81,22 @@ def find_members(blocks: ByteMatrix, start: int, previous_key: bytes | None) -> 
 
 
 def _check_files(blocks: ByteMatrix, at: Ints, previous_key: bytes | None) -> tuple[Ints, Any]:
-    """Return the sizes of the files whose headers are at some blocks, and which of them are good."""
+    """Return the sizes of the files with headers at some blocks, and which of them are good."""
     headers = _rows(blocks, at)
     first = headers[0].tobytes()
     key_length = first.find(_SUFFIX + b"\0", 0, tar.MAX_NAME + 1)
     if key_length <= 0 or first[_KIND] != _REGULAR or not _is_sound(first):
         return np.zeros(len(at), np.int64), np.zeros(len(at), np.bool_)
-    keys = _only(np.ascontiguousarray(headers.view(np.uint64)[:, : -(-key_length // 8)].T), key_length)
+    keys = _only(
+        np.ascontiguousarray(headers.view(np.uint64)[:, : -(-key_length // 8)].T), key_length
+    )
     sizes, good = _check_headers(headers, first, key_length, _byte_sums(keys))
     return sizes, good & _are_keys(keys, first[:key_length], previous_key)
 
 
-def _check_headers(headers: ByteMatrix, first: bytes, free: int, free_sums: Any) -> tuple[Ints, Any]:
+def _check_headers(
+    headers: ByteMatrix, first: bytes, free: int, free_sums: Any
+) -> tuple[Ints, Any]:
     """Return the sizes of some headers, and which are like the first but for their first few bytes.
 
     Size and time may differ too, and the checksum must, by just as much as all these do.
@@ -112,7 +117,7 @@ def _check_headers(headers: ByteMatrix, first: bytes, free: int, free_sums: Any)
 def _is_sound(header: bytes) -> bool:
     try:
         tar.parse_header(header)
-    except tar.CorruptDataError:
+    except CorruptDataError:
         return False
     # The checksum is compared digit by digit below, so it must have the usual form.
     return header[_CHECKSUM].isdigit()
@@ -130,7 +135,7 @@ def _rows(blocks: ByteMatrix, at: Ints) -> ByteMatrix:
 def _numbers(digits: ByteMatrix) -> tuple[Any, Any]:
     """Read rows of octal digits, and tell which are nothing else."""
     values = digits - np.uint8(ord("0"))
-    return values.astype(np.float64) @ _OCTAL[-digits.shape[1] :], all_of(values < 8)  # noqa: PLR2004
+    return values.astype(np.float64) @ _OCTAL[-digits.shape[1] :], all_of(values < 8)
 
 
 def _sizes(headers: ByteMatrix) -> tuple[Ints, Any]:
@@ -210,7 +215,7 @@ def _are_times(records: ByteMatrix, lengths: Ints) -> Any:
     text = records[:, :_LONGEST_TIME]
     digits = text[:, :2].astype(np.float64) - ord("0")
     good = digits @ np.array([10.0, 1.0]) == lengths
-    good &= all_of(text[:, 2:9] == _TIME_RECORD) & (lengths > 10) & (lengths <= _LONGEST_TIME)  # noqa: PLR2004
+    good &= all_of(text[:, 2:9] == _TIME_RECORD) & (lengths > 10) & (lengths <= _LONGEST_TIME)
     is_time = ((text >= ord("0")) & (text <= ord("9"))) | (text == ord("."))
     inside = np.arange(_LONGEST_TIME) < (lengths - 1)[:, None]
     good &= all_of((is_time | ~inside)[:, 9:])

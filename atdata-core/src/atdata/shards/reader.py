@@ -94,7 +94,9 @@ class _Reader:
             # The first member reached beyond the window, and now does not.
             members = self._look()
         is_worthwhile = members is not None and self._size_of(members) >= _WORTHWHILE_BYTES
-        self._series_pause.record(_WORTHWHILE if is_worthwhile else len(members.data) if members else 0)
+        self._series_pause.record(
+            _WORTHWHILE if is_worthwhile else len(members.data) if members else 0
+        )
         return members
 
     def _look(self) -> Members | None:
@@ -127,7 +129,14 @@ class _Reader:
             if count:
                 self._layout = layout
                 self._run_pause.record(count)
-                return Run(layout, rows, buffer, members, texts, lambda row: (self._shard, _shown(members.key(buffer, row))))
+                return Run(
+                    layout,
+                    rows,
+                    buffer,
+                    members,
+                    texts,
+                    lambda row: (self._shard, _shown(members.key(buffer, row))),
+                )
         self._run_pause.record(0)
         return None
 
@@ -135,14 +144,16 @@ class _Reader:
         if self._layout is not None:
             yield self._layout
         begin, size = int(members.data[0]), int(members.sizes[0])
-        sample = memoryview(self._window.buffer)[begin : begin + size]
+        sample = self._window.buffer.data[begin : begin + size]
         if (layout := make_layout(sample, self._type)) is not None:
             yield layout
 
     def _decode(self, members: Members, row: int) -> Any:
         begin, size = int(members.data[row]), int(members.sizes[row])
         payload = self._window.buffer[begin : begin + size].tobytes()
-        return decode(self._type, payload, self._shard, _shown(members.key(self._window.buffer, row)))
+        return decode(
+            self._type, payload, self._shard, _shown(members.key(self._window.buffer, row))
+        )
 
 
 def _shown(key: bytes) -> str:

@@ -52,8 +52,8 @@ class Samples:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
-        """Objects have no columns: nobody asks."""
+    def fill(self, *_: object) -> None:
+        """Refuse: without a form there are no columns to fill."""
         raise TypeError("samples without a form do not fill columns")
 
     def samples(self, start: int, stop: int) -> list[Any]:
@@ -85,7 +85,7 @@ class Run:
         return len(self._rows)
 
     def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
-        """Copy each field of some rows into its column: one strided copy where its width is fixed."""
+        """Copy some rows: one strided copy for each field of fixed width."""
         for name, kind, offset in self._layout.placed:
             target.raw[name][places] = self._rows[start:stop, offset : offset + (kind.width or 0)]
         if self._layout.tail:
@@ -101,7 +101,7 @@ class Run:
         return columns.samples()
 
     def _read_texts(self, start: int, stop: int) -> dict[str, Array]:
-        view = memoryview(self._buffer)
+        view = self._buffer.data
         columns: dict[str, Array] = {}
         for name, (begins, ends) in zip(self._layout.tail, self._texts, strict=True):
             spans = zip(begins[start:stop].tolist(), ends[start:stop].tolist(), strict=True)
@@ -179,7 +179,7 @@ def _matrix(buffer: ByteMatrix, at: Ints, width: int) -> ByteMatrix:
     blocks = buffer[: buffer.size // BLOCK * BLOCK].reshape(-1, BLOCK)
     first = at // BLOCK
     step = int(first[1] - first[0]) if len(at) > 1 else count
-    if len(at) < 3 or (np.diff(first) == step).all():  # noqa: PLR2004 -- two make one distance
+    if len(at) < 3 or (np.diff(first) == step).all():
         rows = blocks[int(first[0]) :].reshape(-1)
         return np.lib.stride_tricks.as_strided(
             rows, (len(at), count * BLOCK), (step * BLOCK, 1), writeable=False

@@ -44,7 +44,7 @@ class Header(NamedTuple):
 def parse_header(block: bytes) -> Header:
     """Read a header of 512 bytes; ``CorruptDataError`` if its checksum or a number is wrong."""
     stored = _octal(block[148:156])
-    size = _octal(block[124:136]) if block[124] < 0x80 else _base_256(block[124:136])  # noqa: PLR2004
+    size = _octal(block[124:136]) if block[124] < 0x80 else _base_256(block[124:136])
     if not _is_sum(block, stored):
         raise CorruptDataError("a tar header has a wrong checksum")
     if size < 0:

@@ -1,7 +1,7 @@
 """Comparing many rows of bytes with one, but for the bytes that may differ.
 
-ByteMatrix are compared eight at a time as words: rows of a tar begin at multiples of 512, so every row
-of a matrix of members can be seen as words without a copy.
+Bytes are compared eight at a time as words: the members of a tar begin at multiples of 512, so
+every row of a matrix of them can be seen as words without a copy.
 """
 
 from __future__ import annotations

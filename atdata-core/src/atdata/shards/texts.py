@@ -44,13 +44,15 @@ def _gather(buffer: np.ndarray[Any, np.dtype[np.uint8]], at: Ints, count: int) -
 def _text_headers(heads: Any, at: Ints) -> tuple[Ints, Ints, Any]:
     """Read msgpack string headers: where the text begins, its bytes, and if it is a string."""
     codes = heads[:, 0]
-    is_text = (codes & 0xE0) == 0xA0  # noqa: PLR2004 -- fixstr
+    is_text = (codes & 0xE0) == 0xA0
     lengths = (codes & 0x1F).astype(np.int64)
     begins = at + 1
     for code, width in _SIZED:
         here = codes == code
         if here.any():
-            length = heads[:, 1 : 1 + width].astype(np.int64) @ (256 ** np.arange(width - 1, -1, -1))
+            length = heads[:, 1 : 1 + width].astype(np.int64) @ (
+                256 ** np.arange(width - 1, -1, -1)
+            )
             lengths = np.where(here, length, lengths)
             begins = np.where(here, at + 1 + width, begins)
             is_text |= here

@@ -73,7 +73,7 @@ class Window:
         self.buffer = larger
 
     def _read(self, most: int) -> int:
-        room = memoryview(self.buffer)[self._end : self._end + most]
+        room = self.buffer.data[self._end : self._end + most]
         if self._readinto is not None:
             return self._readinto(room) or 0
         data = self._stream.read(len(room))

@@ -1,4 +1,4 @@
-"""Writing samples into a shard: plain ustar, one ``.msgpack`` member a sample, same bytes each time."""
+"""Writing samples into a shard: plain ustar, and the same bytes for the same samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _BUFFER = 1 << 20
 class ShardDigest(NamedTuple):
     """What is known of a shard once it is written: samples, bytes, and SHA-256 in hex."""
 
-    count: int
+    # Hides a method of tuples that nobody needs here.
+    count: int  # type: ignore[assignment]
     bytes: int
     sha256: str
 

@@ -90,7 +90,7 @@ class LocalDiskStore(DataStore):
         with _translated(folder):
             if self._is_default:
                 make_home()
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
             return _SpoolFile(folder / f"{uuid.uuid4().hex}.tmp")  # type: ignore[return-value]
 
     def _path(self, name: str) -> Path:
