@@ -58,11 +58,11 @@ def write_with_webdataset(path: Path, samples: Iterable[Any]) -> str:
 
 
 def tar_bytes(
-    members: Iterable[Member | tarfile.TarInfo], format: int = tarfile.USTAR_FORMAT
+    members: Iterable[Member | tarfile.TarInfo], form: int = tarfile.USTAR_FORMAT
 ) -> bytes:
     """Write members with Python's tarfile; a ``TarInfo`` is a member without data."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=format) as archive:
+    with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
         for member in members:
             if isinstance(member, tarfile.TarInfo):
                 archive.addfile(member)

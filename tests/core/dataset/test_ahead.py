@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from tests.sample_types import Item, items
+from tests.shard_files import shard_bytes
 
 from atdata import Dataset
 from atdata.dataset import ShardSource
 from atdata.dataset.ahead import CHUNK, IN_FLIGHT
 from atdata.errors import StorageError
-from tests.sample_types import Item, items
-from tests.shard_files import shard_bytes
 
 
 class SlowRemote(ShardSource):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import resource, sys
+import sys
 import numpy as np
 from atdata import Dataset, LocalDiskStore
+from tests.peak_memory import peak_megabytes
 from tests.sample_types import Item
 
 task, root, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -28,7 +29,7 @@ else:
         "shuffled": ds.shuffled(seed=1),
     }[task]
     assert sum(1 for _ in pipeline) == count
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(peak_megabytes())
 """
 TASKS = ("write", "one by one", "in batches", "shuffled")
 

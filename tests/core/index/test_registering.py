@@ -11,7 +11,7 @@ from tests.core.index.kinds import Note, PlainStore, Point, files, points
 
 from atdata import Dataset, Index, LocalDiskStore, load_dataset
 from atdata.dataset import DatasetDict
-from atdata.errors import EmptyDatasetError, InvalidNameError
+from atdata.errors import EmptyDatasetError, InvalidNameError, SampleTypeError
 from atdata.index.cids import entry_cid
 
 
@@ -163,3 +163,17 @@ def test_sources_are_made_by_the_store_or_of_urls_it_resolves(
 def test_the_type_of_a_note_is_published_with_its_dataset(index: Index) -> None:
     index.add_entry(Dataset[Note]("a.tar"), name="mine")
     assert index.get_schema("Note")["version"] == "1.0.0"
+
+
+def test_only_what_lies_in_the_shards_can_be_registered_without_writing(
+    index: Index, ds: Dataset[Point]
+) -> None:
+    with pytest.raises(SampleTypeError, match=r"index\.write\(\)"):
+        index.add_entry(ds.filter(bool), name="mine")
+    assert index.list_datasets() == []
+    assert len(load_dataset_of(index, ds.take(2))) == 2
+
+
+def load_dataset_of(index: Index, ds: Dataset[Point]) -> list[Point]:
+    index.write(ds, name="mine")
+    return list(load_dataset("@local/mine", split="train", index=index))

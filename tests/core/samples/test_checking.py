@@ -253,6 +253,13 @@ RAW: list[tuple[Any, Any]] = [
 ]
 
 
+def test_arrays_that_cannot_be_stored_are_named_with_their_field() -> None:
+    with pytest.raises(
+        FieldError, match=r"^S\.x: expected NDArray, got object array .*never stored"
+    ):
+        _ = one_field(NDArray)(np.array([object()])).packed
+
+
 @pytest.mark.parametrize(("annotation", "raw"), RAW, ids=range(len(RAW)))
 def test_data_of_another_type_is_refused_when_it_is_read(annotation: Any, raw: Any) -> None:
     with pytest.raises(FieldError, match=r"^S\.x.*expected .*, got "):

@@ -129,6 +129,7 @@ ARRAYS: dict[str, bytes] = {
     "d4 a number for the order": npy("{'descr': '<f4', 'fortran_order': 1, 'shape': ()}", bytes(4)),
     "compact without a name": compact(b"", 1),
     "compact not ASCII": b"\x03\xff\xff\xff\x00",
+    "compact of an impossible size": compact(b"<f3", 1, data=bytes(3)),
     "compact cut in the name": b"\x03<f",
     "compact cut in the shape": b"\x03<f4\x02\x00\x00\x00",
     "compact cut in the data": compact(b"<f4", 2, data=bytes(7)),

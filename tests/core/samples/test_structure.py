@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from atdata import packable
+from atdata.samples.headers import map_length
 
 
 @packable
@@ -104,9 +105,16 @@ def test_lists_of_any_length_are_as_short_as_elsewhere(count: int) -> None:
     assert type(one).from_bytes(one.packed) == one
 
 
+@pytest.mark.parametrize("data", [b"", b"\x91\x01", b"\xc0", b"\xcf" + bytes(8)])
+def test_only_maps_announce_pairs(data: bytes) -> None:
+    assert map_length(data) is None
+    assert map_length(b"\xdf\x00\x01\x00\x00") == 65536
+
+
 @pytest.mark.parametrize("count", [15, 16, 300])
 def test_types_of_many_fields_are_read(count: int) -> None:
     cls: Any = packable(type("S", (), {"__annotations__": {f"f{i}": bool for i in range(count)}}))
     one = cls(*[True] * count)
     assert one.packed == msgpack.packb(vars(one))
+    assert map_length(one.packed) == count
     assert cls.from_bytes(one.packed) == one

@@ -295,7 +295,7 @@ def test_a_sample_of_another_type_is_an_error_and_no_file(
     ):
         store.write_samples([*items(3), bad], prefix="mine", cut=Cut(maxcount=1))
     assert all_files(store) == []
-    with pytest.raises(FieldError, match="sample 0|sample 1"):
+    with pytest.raises(FieldError, match=r"sample [01]"):
         store.write_samples([bad, *items(1)], prefix="mine")
     assert all_files(store) == []
 

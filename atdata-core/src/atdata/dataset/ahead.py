@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import Any
 
@@ -16,7 +16,7 @@ CHUNK = 1 << 20
 IN_FLIGHT = 32 << 20
 
 
-def open_shards(source: Any, shards: Iterable[str]) -> Iterator[tuple[str, Any]]:
+def open_shards(source: Any, shards: Iterable[str]) -> Generator[tuple[str, Any], None, None]:
     """Yield shards with open streams, one after the other, each closed when the next is asked for.
 
     Shards of a source that says ``is_remote`` are read ahead by one thread, which ends with the
@@ -29,8 +29,8 @@ def open_shards(source: Any, shards: Iterable[str]) -> Iterator[tuple[str, Any]]
         return
     ahead = _Ahead(source, shards)
     try:
-        while (shard := ahead.next_shard()) is not None:
-            yield shard, ahead
+        while (name := ahead.next_shard()) is not None:
+            yield name, ahead
     finally:
         ahead.stop()
 

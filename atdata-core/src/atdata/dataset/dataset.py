@@ -96,6 +96,11 @@ class Dataset(Generic[ST]):
         return SampleBatch[self.sample_type]  # type: ignore[name-defined]
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What happens to the samples of the shards, in order; empty if nothing does."""
+        return self._plan.stages
+
+    @property
     def url(self) -> str:
         """All shards as one brace pattern."""
         own = getattr(self.source, "url", None)

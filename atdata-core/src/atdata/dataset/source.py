@@ -55,12 +55,14 @@ def _refuse_pipe(url: str) -> None:
 def _from_plugin(scheme: str, urls: list[str]) -> Any:
     try:
         kind: Any = plugins.load("data source", scheme)
-    except PluginNotFoundError:
+    except PluginNotFoundError as missing:
         # fsspec serves many schemes that need no plugin of ours.
         import fsspec
 
-        if scheme not in fsspec.available_protocols():
-            raise
+        try:
+            fsspec.get_filesystem_class(scheme)
+        except (ImportError, ValueError):
+            raise missing from None
         return URLSource(urls)
     return kind.from_urls(urls)
 

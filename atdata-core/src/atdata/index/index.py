@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from atdata.dataset import Dataset, as_source
-from atdata.errors import NotFoundError
+from atdata.errors import NotFoundError, SampleTypeError
 from atdata.index.datasets import DatasetRegistry
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.metadata import to_json_object
@@ -141,8 +141,16 @@ class Index:
         schema_ref: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> LocalDatasetEntry:
-        """Register a dataset where it lies; its pattern or URLs are kept as they are."""
+        """Register a dataset where it lies; its pattern or URLs are kept as they are.
+
+        ``SampleTypeError`` if it is a view, filtered or otherwise not what its shards hold.
+        """
         check_dataset_name(name)
+        if ds.stages:
+            raise SampleTypeError(
+                f"the shards of {ds!r} hold other samples than it yields; index.write() stores those",
+                name=name,
+            )
         metadata = to_json_object(ds.metadata if metadata is None else metadata, name)
         ref = schema_ref or self._schemas.ensure(ds.sample_type).ref
         return self._datasets.add(LocalDatasetEntry(name, ref, [ds.url], metadata))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from atdata.plugins.doctor import diagnose
 from atdata.plugins.installed import Finding, Plugin
 from atdata.plugins.loading import Kind, PluginWarning, Registration, register_commands, rescan
-from atdata.plugins.lookup import load, names, problems
+from atdata.plugins.lookup import load, names, official_module, problems
 
 __all__ = [
     "Finding",
@@ -21,6 +21,7 @@ __all__ = [
     "diagnose",
     "load",
     "names",
+    "official_module",
     "problems",
     "register_commands",
     "rescan",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,14 @@ from atdata.plugins.loading import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from types import ModuleType
 
 _OFFICIAL: dict[tuple[Kind, str], str] = {
     ("index provider", "sqlite"): "atdata-sqlite",
     ("index provider", "redis"): "atdata-redis",
     ("index provider", "postgres"): "atdata-postgres",
     ("data store", "s3"): "atdata-s3",
+    ("data store", "atmosphere"): "atdata-atmosphere",
     ("data source", "s3"): "atdata-s3",
     ("data source", "at"): "atdata-atmosphere",
     ("authority", "@"): "atdata-atmosphere",
@@ -51,6 +54,23 @@ def load(kind: Kind, name: str) -> object:
             requested=name,
             target=registration.import_string,
             distribution=registration.plugin.distribution,
+        ) from error
+
+
+def official_module(distribution: str) -> ModuleType:
+    """Import the package of an official plugin, some of whose names are documented as core's.
+
+    Raises PluginNotFoundError if it is not installed.
+    """
+    package = distribution.replace("-", "_")
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise PluginNotFoundError(
+            f"{distribution} is not installed; `pip install {distribution}` provides it",
+            requested=distribution,
         ) from error
 
 

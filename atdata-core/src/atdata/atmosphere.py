@@ -1,0 +1,13 @@
+"""A documented import path of what ``atdata-atmosphere`` provides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atdata import plugins
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(plugins.official_module("atdata-atmosphere"), name)
