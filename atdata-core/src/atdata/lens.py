@@ -124,10 +124,8 @@ class LensNetwork:
             AmbiguousLensError: several equally short chains do; register a direct lens.
         """
         known = dict(self._registry)
-        if (source, view) in known:
-            return known[source, view]
-        if automatic := _automatic(source, view):
-            return automatic
+        if found := known.get((source, view)) or _automatic(source, view):
+            return found
         paths = _shortest_paths(known, source, view) or _paths_of_twins(known, source, view)
         if not paths:
             raise LensNotFoundError(

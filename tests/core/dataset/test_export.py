@@ -333,6 +333,36 @@ def test_an_error_half_way_leaves_no_half_file(maxcount: int | None, tmp_path: P
     assert [pq.read_table(file).num_rows for file in others] == ([400] * 3 if maxcount else [])
 
 
+def test_what_parquet_cannot_hold_is_a_field_error(tmp_path: Path) -> None:
+    ds = dataset([Loose({}), Loose({})])
+    assert ds.to_arrow()["extra"].to_pylist() == [{}, {}]
+    with pytest.raises(FieldError, match="Parquet cannot hold"):
+        ds.to_parquet(tmp_path / "o.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "method", "extra"),
+    [
+        ("pyarrow", "to_arrow", "parquet"),
+        ("pyarrow", "to_parquet", "parquet"),
+        ("pandas", "to_pandas", "pandas"),
+    ],
+)
+def test_a_missing_package_is_named_with_what_installs_it(
+    package: str, method: str, extra: str
+) -> None:
+    script = (
+        "import sys; from atdata import Dataset; from atdata.errors import PluginNotFoundError\n"
+        f"sys.modules[{package!r}] = None\n"
+        f"try: Dataset('nowhere.tar').{method}(*{['o'] if method == 'to_parquet' else []})\n"
+        "except PluginNotFoundError as error: print(error)"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{package} is not installed; pip install 'atdata-core[{extra}]'\n"
+
+
 def test_a_file_is_readable_by_those_the_umask_lets(tmp_path: Path) -> None:
     dataset(items(1)).to_parquet(tmp_path / "o.parquet")
     (tmp_path / "plain").touch()

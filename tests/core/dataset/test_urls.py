@@ -148,9 +148,11 @@ def test_an_unknown_scheme_is_an_error_that_names_it() -> None:
 
 
 def test_a_scheme_whose_package_is_missing_says_what_to_install() -> None:
-    ds = Dataset[Item]("adl://store/a.tar")
-    with pytest.raises(PluginNotFoundError, match=r"adl.*install") as caught:
-        list(ds)
+    with pytest.raises(PluginNotFoundError, match=r"'adl'.*[Ii]nstall") as caught:
+        Dataset[Item]("adl://store/a.tar")
+    mixed = Dataset[Item](["adl://store/a.tar", "a.tar"])
+    with pytest.raises(PluginNotFoundError, match=r"adl: URLs.*install"):
+        list(mixed)
     assert isinstance(caught.value, ImportError)
 
 

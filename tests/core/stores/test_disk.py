@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from tests.sample_types import Item, Number, items
 from tests.shard_files import shard_bytes
 
-from atdata import AbstractDataStore, Dataset, LocalDiskStore, URLSource
+from atdata import AbstractDataStore, Dataset, LocalDiskStore, URLSource, stores
 from atdata.errors import (
     ConflictError,
     EmptyDatasetError,
     FieldError,
     InvalidNameError,
+    PluginNotFoundError,
     ShardNotFoundError,
     StorageError,
 )
@@ -235,6 +237,23 @@ def test_by_default_it_is_in_the_home_of_atdata() -> None:
     assert not home.exists()
     put(store, "a.tar")
     assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_that_others_could_enter_is_closed() -> None:
+    home = Path(os.environ["ATDATA_HOME"])
+    home.mkdir(mode=0o755)
+    put(LocalDiskStore(), "a.tar")
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_stores_of_plugins_load_when_asked_for_or_say_what_to_install() -> None:
+    if find_spec("atdata_s3") is None:
+        with pytest.raises(PluginNotFoundError, match="pip install atdata-s3"):
+            _ = stores.S3DataStore
+    else:
+        assert issubclass(stores.S3DataStore, DataStore)
+    with pytest.raises(AttributeError, match="Nope"):
+        _ = stores.Nope
 
 
 def test_a_tilde_in_the_root_is_the_users_home(

@@ -295,7 +295,7 @@ class Dataset(Generic[ST]):
         to_parquet(self, path, sample_map, maxcount, **kwargs)
 
     def __iter__(self) -> Iterator[ST]:
-        return iter(self._stream())
+        yield from self._stream()
 
     def __len__(self) -> int:
         """Return the number of samples, where it is known without reading them."""

@@ -61,8 +61,11 @@ def _from_plugin(scheme: str, urls: list[str]) -> Any:
 
         try:
             fsspec.get_filesystem_class(scheme)
-        except (ImportError, ValueError):
+        except ValueError:
             raise missing from None
+        except ImportError as error:
+            hint = f"{missing}; without a plugin: {error}"
+            raise PluginNotFoundError(hint, **missing.details) from error
         return URLSource(urls)
     return kind.from_urls(urls)
 

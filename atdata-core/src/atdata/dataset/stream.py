@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from atdata.dataset.ahead import open_shards
@@ -65,7 +65,7 @@ class SampleStream:
             # The first samples are the same for all readers, so one of them reads for all.
             return iter(())
         rows = self._rows(ALONE if cut else place, None if cut else self.shuffle)
-        samples: Iterator[Any] = (sample for part in rows for sample in part.samples(0, len(part)))
+        samples: Iterator[Any] = chain.from_iterable(part.samples(0, len(part)) for part in rows)
         for stage in self.stages[:cut]:
             samples = stage.apply(samples)
         if cut and self.shuffle:

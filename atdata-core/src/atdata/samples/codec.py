@@ -72,7 +72,8 @@ class Codec:
 
     def unpack(self, data: bytes) -> dict[str, Any]:
         """Unpack one sample and return the values of all fields, in order of declaration."""
-        return self.convert(unpack_map(data, self.type_name))
+        # That keys are strings needs no check here: they must be the names of the fields.
+        return self.convert(_unpack(data, self.type_name))
 
     def convert(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Check what msgpack yielded and return the values of all fields."""
@@ -125,7 +126,14 @@ class Codec:
 
 
 def unpack_map(data: bytes, type_name: str = "a sample") -> dict[str, Any]:
-    """Unpack bytes that must be exactly one msgpack map; its keys and those in it are distinct."""
+    """Unpack bytes that must be exactly one msgpack map with distinct string keys."""
+    raw = _unpack(data, type_name)
+    if not {*map(type, raw)} <= {str}:
+        raise CorruptDataError(f"the bytes of {type_name} name a field by something but a string")
+    return raw
+
+
+def _unpack(data: bytes, type_name: str) -> dict[Any, Any]:
     try:
         raw = msgpack.unpackb(data, object_pairs_hook=_distinct, ext_hook=_refuse_extension)
     # msgpack's own exceptions are ValueErrors, but for UnpackException.
@@ -137,8 +145,6 @@ def unpack_map(data: bytes, type_name: str = "a sample") -> dict[str, Any]:
         raise CorruptDataError(
             f"the bytes of {type_name} hold {describe(raw)}, not a map of fields"
         )
-    if not {*map(type, raw)} <= {str}:
-        raise CorruptDataError(f"the bytes of {type_name} name a field by something but a string")
     return raw
 
 

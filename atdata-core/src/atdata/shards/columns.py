@@ -177,10 +177,10 @@ class Columns:
         columns = [kind.values(self.raw[name]) for name, kind in self.form.fields]
         rows = zip(*columns, strict=True) if names else repeat((), self.length)
         # Nested maps, because a Python loop would take twice as long.
-        fields = map(dict, map(zip, repeat(names), rows))
+        fields = list(map(dict, map(zip, repeat(names), rows)))
         if self.form.sample_type is DictSample:
             return list(map(DictSample.from_data, fields))
-        return list(map(builder_of(self.form.sample_type), fields))
+        return builder_of(self.form.sample_type).many(fields)
 
     def head(self, count: int) -> Columns:
         """Return the first rows, as views."""
