@@ -6,8 +6,14 @@ from typing import Any
 
 from atdata import plugins
 
+_NAMES = frozenset(
+    {"AtUri", "AtmosphereClient", "AtmosphereIndex", "AtmosphereIndexEntry", "BlobSource", "Client"}
+    | {"DatasetLoader", "DatasetPublisher", "LensLoader", "LensPublisher", "PDSBlobStore"}
+    | {"SchemaLoader", "SchemaPublisher"}
+)
+
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
+    if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(plugins.official_module("atdata-atmosphere"), name)

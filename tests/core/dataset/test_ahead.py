@@ -36,7 +36,7 @@ class SlowRemote(ShardSource):
     def open_shard(self, shard_id: str) -> IO[bytes]:
         if shard_id == self._failing:
             raise StorageError(f"{shard_id} is down")
-        return _Counting(self, self._data[shard_id])  # type: ignore[return-value]
+        return _Counting(self, self._data[shard_id])
 
 
 class _Counting(io.BytesIO):

@@ -400,7 +400,7 @@ def test_a_field_of_another_type_is_an_error_that_names_all(tmp_path: Path) -> N
 def test_arrays_of_samples_are_writable_and_independent(
     ds: Dataset[Item], batch_size: int | None
 ) -> None:
-    found = list(ds.ordered(batch_size=batch_size))
+    found: list[Any] = list(ds.ordered(batch_size=batch_size))
     samples = found if batch_size is None else [one for batch in found for one in batch]
     samples[0].values += 100
     assert np.array_equal(samples[1].values, item(1).values)

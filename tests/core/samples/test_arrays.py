@@ -28,7 +28,7 @@ def compact(array: Array) -> bytes:
     """Encode an array as releases from 0.3 to 0.7 did."""
     name = array.dtype.str.encode()
     shape = struct.pack(f"<{array.ndim}q", *array.shape)
-    return bytes([len(name)]) + name + bytes([array.ndim]) + shape + bytes(array.tobytes())
+    return b"".join([bytes([len(name)]), name, bytes([array.ndim]), shape, array.tobytes()])
 
 
 def assert_identical(got: Array, array: Array) -> None:

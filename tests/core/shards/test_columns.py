@@ -29,7 +29,7 @@ from atdata.shards.window import Window
 class Numbers:
     """Fixed widths alone."""
 
-    values: NDArray
+    values: NDArray  # type: ignore[type-arg]
     index: int
     score: float
     good: bool
@@ -52,7 +52,7 @@ class Mixed:
     image: NDArray[np.uint8]
     label: str
     weight: float | None
-    extra: NDArray | None
+    extra: NDArray | None  # type: ignore[type-arg]
     raw: bytes
     meta: dict  # type: ignore[type-arg]
     note: str | None
@@ -202,9 +202,10 @@ def test_single_samples_own_writable_memory() -> None:
 
 
 def test_an_unfinished_sample_before_a_series_is_missing_its_msgpack() -> None:
+    samples: list[Any] = [_numbers(number, random.Random(7)) for number in range(9)]
     members = [
         ("a.json", b"{}"),
-        *((f"{n}.msgpack", _numbers(n, random.Random(7)).packed) for n in range(9)),
+        *((f"{n}.msgpack", sample.packed) for n, sample in enumerate(samples)),
     ]
     with pytest.raises(MissingMsgpackError, match="'a'"):
         _as_columns(tar_bytes(members), Numbers, 1 << 20)

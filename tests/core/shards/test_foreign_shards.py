@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.sample_types import Item, items
@@ -28,7 +29,7 @@ def _members(count: int, name: str = "{:04d}.msgpack") -> list[tuple[str, bytes]
 def test_shards_of_webdatasets_writer_are_read(tmp_path: Path, batch_size: int | None) -> None:
     path = write_with_webdataset(tmp_path / "a.tar", items(23))
     assert Path(path).stat().st_size % 10_240 == 0
-    found = Dataset[Item](path).ordered(batch_size=batch_size)
+    found: Any = Dataset[Item](path).ordered(batch_size=batch_size)
     samples = list(found) if batch_size is None else [one for batch in found for one in batch]
     assert samples == items(23)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, cast, get_type_hints, over
 from atdata.dataset.batch import SampleBatch, TypedAlias
 from atdata.dataset.braces import join_urls
 from atdata.dataset.metadata import fetch_metadata
+from atdata.dataset.pipeline import DataPipeline, make_pipeline
 from atdata.dataset.shuffling import Shuffle
 from atdata.dataset.source import Where, as_source, shard_ids
 from atdata.dataset.stages import Filter, Map, Select, Stage, Take, View
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from typing_extensions import TypeVar
-    from webdataset import DataPipeline
 
     ST = TypeVar("ST", default=DictSample)
     RT = TypeVar("RT")
@@ -210,7 +210,7 @@ class Dataset(Generic[ST]):
         The result is a ``webdataset.DataPipeline`` that can be iterated again, extended, and given
         to ``WebLoader`` or torch's ``DataLoader``; shards are divided between workers and nodes.
         """
-        return _pipeline(self._stream(batch_size))
+        return make_pipeline(self._stream(batch_size))
 
     @overload
     def shuffled(
@@ -248,7 +248,7 @@ class Dataset(Generic[ST]):
         ``buffer_samples`` packed samples. Otherwise like ``ordered``.
         """
         shuffle = Shuffle(max(1, buffer_shards), max(1, buffer_samples), seed, epoch)
-        return _pipeline(self._stream(batch_size, shuffle))
+        return make_pipeline(self._stream(batch_size, shuffle))
 
     def wrap(self, sample: Mapping[str, Any]) -> ST:
         """Turn a raw webdataset sample, a dict with ``msgpack`` bytes, into a sample as iterated.
@@ -344,13 +344,6 @@ class Dataset(Generic[ST]):
         return SampleStream(
             plan.source, plan.root_type, plan.stages, self.sample_type, batch_size, shuffle
         )
-
-
-def _pipeline(stream: SampleStream) -> DataPipeline[Any]:
-    # 118 ms, and all of torch where that is installed: only who iterates a pipeline pays.
-    from webdataset import DataPipeline
-
-    return DataPipeline(stream)
 
 
 def _packed_of(raw: Mapping[str, Any]) -> Any:

@@ -148,7 +148,8 @@ class Index:
         check_dataset_name(name)
         if ds.stages:
             raise SampleTypeError(
-                f"the shards of {ds!r} hold other samples than it yields; index.write() stores those",
+                f"the shards of {ds!r} hold other samples than it yields; "
+                "index.write() stores those",
                 name=name,
             )
         metadata = to_json_object(ds.metadata if metadata is None else metadata, name)

@@ -67,11 +67,9 @@ class Archive:
         finally:
             self._window.skip(size)
 
-    def fill_member(self) -> bool:
-        """Read on so that the member at the window's start is complete; False if it was."""
-        ready = self._window.ready
+    def fill_member(self) -> None:
+        """Read on if the member at the window's start is not complete."""
         self._need(self._member_size(0))
-        return self._window.ready != ready
 
     def finish_series(self, last_key: bytes, size: int) -> None:
         """Move past members that were read by other means."""

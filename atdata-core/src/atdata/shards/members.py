@@ -8,6 +8,7 @@ series, and is left to the careful reader of single members.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,15 +104,25 @@ def _check_headers(
     """
     words = headers.view(np.uint64)
     change = free_sums - free_sums[0]
-    equal = Template(first, [slice(free, _CHECKSUM.start), slice(_CHECKSUM.stop, BLOCK)])
-    if first[_SIZE].isdigit() and equal.matches(words).all():
+    fixed = first[free : _CHECKSUM.start], first[_CHECKSUM.stop :]
+    if first[_SIZE].isdigit() and _template(*fixed).matches(words).all():
         sizes = np.full(len(headers), int(first[_SIZE], 8), np.int64)
         return sizes, _checksums_match(headers, first, change)
-    alike = Template(first, [slice(free, _SIZE_AND_TIME.start), slice(_CHECKSUM.stop, BLOCK)])
+    alike = _template(
+        first[free : _SIZE_AND_TIME.start], first[_CHECKSUM.stop :], _SIZE_AND_TIME.start
+    )
     varying = headers[:, _SIZE_AND_TIME].astype(np.float64).sum(axis=1)
     change = change + varying - varying[0]
     sizes, are_sizes = _sizes(headers)
     return sizes, are_sizes & alike.matches(words) & _checksums_match(headers, first, change)
+
+
+@lru_cache(maxsize=64)
+def _template(before: bytes, after: bytes, stop: int = _CHECKSUM.start) -> Template:
+    """Make the template of headers that are free but for bytes up to ``stop`` and the last ones."""
+    start, rest = stop - len(before), BLOCK - len(after)
+    model = bytes(start) + before + bytes(rest - stop) + after
+    return Template(model, [slice(start, stop), slice(rest, BLOCK)])
 
 
 def _is_sound(header: bytes) -> bool:

@@ -89,18 +89,13 @@ class _Reader:
     def _find_members(self) -> Members | None:
         if not self._archive.is_between_samples or not self._series_pause.is_over():
             return None
-        members = self._look()
-        if members is None and self._archive.fill_member():
-            # The first member reached beyond the window, and now does not.
-            members = self._look()
+        self._archive.fill_member()
+        members = find_members(self._window.blocks(), self._window.start, self._archive.key)
         is_worthwhile = members is not None and self._size_of(members) >= _WORTHWHILE_BYTES
         self._series_pause.record(
             _WORTHWHILE if is_worthwhile else len(members.data) if members else 0
         )
         return members
-
-    def _look(self) -> Members | None:
-        return find_members(self._window.blocks(), self._window.start, self._archive.key)
 
     def _size_of(self, members: Members) -> int:
         return members.end - self._window.start
