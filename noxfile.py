@@ -42,7 +42,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests on every supported Python found; the first one also demands coverage."""
     install(session, "test")
     coverage = ["--cov"] if session.python == SUPPORTED[0] and not session.posargs else []
-    session.run("pytest", *coverage, *session.posargs)
+    session.run("pytest", "--numprocesses=auto", *coverage, *session.posargs)
 
 
 @nox.session(python="3.11")
