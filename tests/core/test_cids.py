@@ -69,7 +69,9 @@ NESTED.append(NESTED)
 
 
 @pytest.mark.parametrize(
-    "data", [pytest.param(object(), id="an object"), {1: 2}, math.nan, 2**70, {"a": {1}}, "\ud800", NESTED], ids=ascii
+    "data",
+    [pytest.param(object(), id="an object"), {1: 2}, math.nan, 2**70, {"a": {1}}, "\ud800", NESTED],
+    ids=ascii,
 )
 def test_what_dag_cbor_cannot_hold_fails_to_encode(data: Any) -> None:
     with pytest.raises(FieldError, match="Failed to encode") as caught:

@@ -6,6 +6,7 @@ import io
 import random
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,8 @@ def _one_by_one(data: bytes, sample_type: type[Any]) -> list[Any]:
     while archive.has_member():
         member = archive.take_member()
         if member is not None:
-            samples.append(decode(sample_type, member[1], "the-shard", member[0]))
+            key, payload = member
+            samples.append(decode(sample_type, payload, "the-shard", partial(str, key)))
     return samples
 
 

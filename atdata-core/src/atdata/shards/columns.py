@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
 from typing import Any
@@ -82,6 +82,13 @@ class Numbers(Kind):
     def values(self, raw: Array) -> list[Any]:
         """Return Python numbers."""
         return raw.reshape(-1).view(self.dtype).tolist()
+
+
+@dataclass(frozen=True)
+class SmallNumbers(Numbers):
+    """Integers from -32 to 127, each of which is a msgpack type byte of its own."""
+
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.int8))
 
 
 @dataclass(frozen=True)

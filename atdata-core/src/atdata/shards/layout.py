@@ -21,7 +21,17 @@ from atdata.samples.codec import Codec, Field, unpack_map
 from atdata.samples.fields import Array, Bool, Bytes, Float, Int, Str
 from atdata.samples.headers import map_header, map_length
 from atdata.samples.packable import codec_of
-from atdata.shards.columns import Arrays, Blobs, Booleans, Form, Kind, Nones, Numbers, Objects
+from atdata.shards.columns import (
+    Arrays,
+    Blobs,
+    Booleans,
+    Form,
+    Kind,
+    Nones,
+    Numbers,
+    Objects,
+    SmallNumbers,
+)
 from atdata.shards.template import ByteMatrix, Template
 
 _NUMBERS: dict[int, np.dtype[Any]] = {
@@ -69,13 +79,9 @@ class Layout:
         for _, kind, offset in self.placed:
             if isinstance(kind, Booleans):
                 good &= (rows[:, offset] & 0xFE) == _BOOLEANS[0]
-            elif kind == _SMALL:
+            elif isinstance(kind, SmallNumbers):
                 good &= (rows[:, offset] < 0x80) | (rows[:, offset] >= 0xE0)
         return good
-
-
-# Integers from -32 to 127 are their own msgpack type byte.
-_SMALL = Numbers(np.dtype("i1"))
 
 
 def make_layout(sample: memoryview, sample_type: type[Any]) -> Layout | None:
@@ -188,7 +194,7 @@ class _Parser:
 
     def _fixed_kind(self, code: int, field: Field | None) -> Kind | None:
         if code < 0x80 or code >= 0xE0:
-            return _SMALL
+            return SmallNumbers()
         if code in _BOOLEANS:
             return Booleans()
         self._at += 1

@@ -50,6 +50,15 @@ class Members(NamedTuple):
         """Where the member behind the last one begins."""
         return int(self.data[-1]) + tar.padded(int(self.sizes[-1]))
 
+    def span(self, position: int) -> slice:
+        """Return where in the buffer the bytes of a member are."""
+        start = int(self.data[position])
+        return slice(start, start + int(self.sizes[position]))
+
+    def shown_key(self, buffer: ByteMatrix, position: int) -> str:
+        """Return the key of a member as errors show it."""
+        return self.key(buffer, position).decode("utf-8", "replace")
+
     def key(self, buffer: ByteMatrix, position: int) -> bytes:
         """Return the key of a member."""
         start = int(self.headers[position])

@@ -8,6 +8,7 @@ archive that ends early, continues after its end, or holds what is not a sample 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import IO, Any
 
 from atdata.errors import CorruptDataError
@@ -47,22 +48,15 @@ def read_rows(
 
 
 class _Pause:
-    """Decides when to stop looking for what was not there, and when to look again."""
+    """How long to read one by one before looking again for what was not there."""
 
     def __init__(self) -> None:
-        self._length = 1
-        self._left = 0
+        self._length = 0
 
-    def is_over(self) -> bool:
-        if self._left:
-            self._left -= 1
-            return False
-        return True
-
-    def record(self, found: int) -> None:
-        """Note how much a look found: little makes the next pause longer."""
-        self._length = 1 if found >= _WORTHWHILE else min(2 * self._length, _LONGEST_PAUSE)
-        self._left = self._length - 1
+    def after(self, found: int) -> int:
+        """Return how long it is after a look that found so many: little makes it longer."""
+        self._length = 0 if found >= _WORTHWHILE else min(2 * self._length or 1, _LONGEST_PAUSE)
+        return self._length
 
 
 class _Reader:
@@ -72,29 +66,31 @@ class _Reader:
         self._shard = shard
         self._type = sample_type
         self._layout: Layout | None = None
-        self._series_pause = _Pause()
-        self._run_pause = _Pause()
+        # How many members, and samples, are still to be read one by one.
+        self._single_members = 0
+        self._single_samples = 0
+        self._member_pause = _Pause()
+        self._sample_pause = _Pause()
 
     def rows(self) -> Iterator[Rows]:
         while self._archive.has_member():
-            members = self._find_members()
-            if members is not None:
-                yield from self._rows_of(members)
-                self._consume(members)
-                continue
+            if not self._single_members and self._archive.is_between_samples:
+                members = self._find_members()
+                if members is not None:
+                    yield from self._rows_of(members)
+                    self._consume(members)
+                    continue
+            self._single_members = max(0, self._single_members - 1)
             if (sample := self._archive.take_member()) is not None:
                 key, payload = sample
-                yield Samples([decode(self._type, payload, self._shard, key)])
+                yield Samples([decode(self._type, payload, self._shard, partial(str, key))])
 
     def _find_members(self) -> Members | None:
-        if not self._archive.is_between_samples or not self._series_pause.is_over():
-            return None
         self._archive.fill_member()
         members = find_members(self._window.blocks(), self._window.start, self._archive.key)
-        is_worthwhile = members is not None and self._size_of(members) >= _WORTHWHILE_BYTES
-        self._series_pause.record(
-            _WORTHWHILE if is_worthwhile else len(members.data) if members else 0
-        )
+        found = len(members.data) if members is not None else 0
+        is_long = members is not None and self._size_of(members) >= _WORTHWHILE_BYTES
+        self._single_members = self._member_pause.after(_WORTHWHILE if is_long else found)
         return members
 
     def _size_of(self, members: Members) -> int:
@@ -108,48 +104,35 @@ class _Reader:
         at = 0
         while at < len(members.data):
             rest = members.after(at)
-            run = self._run_of(rest) if self._run_pause.is_over() else None
-            if run is None:
-                yield Samples([self._decode(rest, 0)])
-                at += 1
+            if not self._single_samples:
+                run = self._run_of(rest)
+                at += len(run) if run is not None else 0
+                self._single_samples = self._sample_pause.after(len(run) if run is not None else 0)
+                if run is not None:
+                    yield run
             else:
-                yield run
-                at += len(run)
+                count = min(self._single_samples, len(rest.data))
+                yield Samples([self._decode(rest, row) for row in range(count)])
+                self._single_samples -= count
+                at += count
 
     def _run_of(self, members: Members) -> Run | None:
         """Find the run that the first member begins, by the layout before or one of its own."""
-        buffer = self._window.buffer
         for layout in self._layouts(members):
-            rows, texts, count = match_run(layout, buffer, members)
+            rows, texts, count = match_run(layout, self._window.buffer, members)
             if count:
                 self._layout = layout
-                self._run_pause.record(count)
-                return Run(
-                    layout,
-                    rows,
-                    buffer,
-                    members,
-                    texts,
-                    lambda row: (self._shard, _shown(members.key(buffer, row))),
-                )
-        self._run_pause.record(0)
+                return Run(layout, rows, self._window.buffer, members, texts, self._shard)
         return None
 
     def _layouts(self, members: Members) -> Iterator[Layout]:
         if self._layout is not None:
             yield self._layout
-        begin, size = int(members.data[0]), int(members.sizes[0])
-        sample = self._window.buffer.data[begin : begin + size]
+        sample = self._window.buffer.data[members.span(0)]
         if (layout := make_layout(sample, self._type)) is not None:
             yield layout
 
     def _decode(self, members: Members, row: int) -> Any:
-        begin, size = int(members.data[row]), int(members.sizes[row])
-        payload = self._window.buffer[begin : begin + size].tobytes()
-        return decode(
-            self._type, payload, self._shard, _shown(members.key(self._window.buffer, row))
-        )
-
-
-def _shown(key: bytes) -> str:
-    return key.decode("utf-8", "replace")
+        buffer = self._window.buffer
+        payload = buffer[members.span(row)].tobytes()
+        return decode(self._type, payload, self._shard, lambda: members.shown_key(buffer, row))

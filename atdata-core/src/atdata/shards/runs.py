@@ -71,7 +71,7 @@ class Run:
         buffer: ByteMatrix,
         members: Members,
         texts: list[tuple[Ints, Ints]],
-        describe: Callable[[int], tuple[str, str]],
+        shard: str,
     ) -> None:
         self.form: Form | None = layout.form
         self._layout = layout
@@ -79,7 +79,7 @@ class Run:
         self._buffer = buffer
         self._members = members
         self._texts = texts
-        self._describe = describe
+        self._shard = shard
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -128,30 +128,31 @@ class Run:
         """Unpack a tail; what is wrong in one is said by the careful reader."""
         codec = self._layout.tail_codec
         assert codec is not None  # noqa: S101 -- tails without one are text
-        begin, end = self._span(row)
-        tail = self._buffer[begin + self._layout.length : end].tobytes()
+        span = self._members.span(row)
+        tail = self._buffer[span.start + self._layout.length : span.stop].tobytes()
         try:
             return codec.unpack(map_header(len(self._layout.tail)) + tail)
         except AtdataError:
             return self._read_carefully(row)
 
     def _read_carefully(self, row: int) -> dict[str, Any]:
-        begin, end = self._span(row)
-        payload = self._buffer[begin:end].tobytes()
-        sample = decode(self._layout.form.sample_type, payload, *self._describe(row))
+        payload = self._buffer[self._members.span(row)].tobytes()
+        sample = decode(
+            self._layout.form.sample_type,
+            payload,
+            self._shard,
+            lambda: self._members.shown_key(self._buffer, row),
+        )
         return {name: getattr(sample, name) for name in self._layout.tail}
 
-    def _span(self, row: int) -> tuple[int, int]:
-        begin = int(self._members.data[row])
-        return begin, begin + int(self._members.sizes[row])
 
-
-def decode(sample_type: type[Any], payload: bytes, shard: str, key: str) -> Any:
+def decode(sample_type: type[Any], payload: bytes, shard: str, key: Callable[[], str]) -> Any:
     """Unpack one sample; an error says which shard and key it is about."""
     try:
         return sample_type.from_bytes(payload)
     except (CorruptDataError, FieldError) as error:
-        raise located(error, f"sample {key!r} of shard {shard}", shard=shard, key=key) from error
+        where = f"sample {key()!r} of shard {shard}"
+        raise located(error, where, shard=shard, key=key()) from error
 
 
 def match_run(
