@@ -11,12 +11,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from atdata.shards import Columns, Form, Rows, Samples
+from atdata.shards import Columns, Form, Places, Rows, Samples
 
 T = TypeVar("T")
 
 # How many rows of a full buffer are handed on at a time when nothing more comes in.
 _DRAINED = 1024
+# Large rows are kept in several blocks, so that a buffer never has to be moved to grow.
+_BLOCK_BYTES = 64 << 20
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -79,67 +83,83 @@ def _samples(rows: Iterable[Rows]) -> Iterator[Any]:
 
 
 class _Pool:
-    """A buffer of rows of one form, in columns that grow until they hold as many as wanted."""
+    """A buffer of rows of one form, in blocks of columns that are made as they are needed."""
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self._size = size
         self._rng = rng
-        self._columns: Columns | None = None
+        self._blocks: list[Columns] = []
+        self._rows_a_block = size
         self._count = 0
 
     def accepts(self, form: Form) -> bool:
-        return self._columns is None or self._columns.form == form
+        return not self._blocks or self._blocks[0].form == form
 
     def samples(self) -> list[Any]:
-        return self._columns.head(self._count).samples() if self._columns is not None else []
+        return [s for part in self.drain() for s in part.samples(0, len(part))]
 
     def exchange(self, part: Rows) -> Iterator[Rows]:
         """Take rows in, and hand out as many as there is no room for."""
         at = min(len(part), self._size - self._count)
         if at:
-            columns = self._grown(part.form, self._count + at)
-            part.fill(columns, slice(self._count, self._count + at), 0, at)
+            self._put(part, range(self._count, self._count + at), 0)
             self._count += at
         while at < len(part):
-            stop = min(len(part), at + self._size)
-            places = self._rng.permutation(self._size)[: stop - at]
-            columns = self._grown(part.form, self._size)
-            yield _Picked(columns, places)
-            part.fill(columns, places, at, stop)
-            at = stop
+            places = self._rng.permutation(self._size)[: len(part) - at]
+            yield _Picked(self._blocks, self._rows_a_block, places)
+            self._put(part, places, at)
+            at += len(places)
 
     def drain(self) -> Iterator[Rows]:
-        if self._columns is not None:
-            order = self._rng.permutation(self._count)
-            for start in range(0, self._count, _DRAINED):
-                yield _Picked(self._columns, order[start : start + _DRAINED])
+        order = self._rng.permutation(self._count)
+        for start in range(0, self._count, _DRAINED):
+            yield _Picked(self._blocks, self._rows_a_block, order[start : start + _DRAINED])
 
-    def _grown(self, form: Form | None, wanted: int) -> Columns:
-        if self._columns is not None and len(self._columns) >= wanted:
-            return self._columns
-        assert form is not None  # noqa: S101 -- rows without a form were turned away
-        larger = form.empty(min(self._size, 2 * wanted))
-        if self._columns is not None:
-            self._columns.fill(larger, slice(0, self._count), slice(0, self._count))
-        self._columns = larger
-        return larger
+    def _put(self, part: Rows, places: range | Ints, start: int) -> None:
+        """Copy rows of a part, from one on, to places in the pool."""
+        assert part.form is not None  # noqa: S101 -- rows without a form were turned away
+        if not self._blocks:
+            self._rows_a_block = min(
+                self._size, max(1, _BLOCK_BYTES // max(1, part.form.row_bytes))
+            )
+        while len(self._blocks) * self._rows_a_block < min(self._size, self._count + len(part)):
+            self._blocks.append(part.form.empty(self._rows_a_block))
+        if len(self._blocks) == 1:
+            wanted = slice(places.start, places.stop) if isinstance(places, range) else places
+            part.fill(self._blocks[0], wanted, start, start + len(places))
+            return
+        for row, place in enumerate(places, start):
+            block, at = divmod(int(place), self._rows_a_block)
+            part.fill(self._blocks[block], slice(at, at + 1), row, row + 1)
 
 
 class _Picked:
     """Some rows of a pool, which stay what they are until the next are asked for."""
 
-    def __init__(self, columns: Columns, places: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        self.form: Form | None = columns.form
-        self._columns = columns
+    def __init__(self, blocks: list[Columns], rows_a_block: int, places: Ints) -> None:
+        self._form = blocks[0].form
+        self._blocks = blocks
+        self._rows_a_block = rows_a_block
         self._places = places
+
+    @property
+    def form(self) -> Form | None:
+        return self._form
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def fill(self, target: Columns, places: Any, start: int, stop: int) -> None:
-        self._columns.fill(target, places, self._places[start:stop])
+    def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
+        picked = self._places[start:stop]
+        if len(self._blocks) == 1:
+            self._blocks[0].fill(target, places, picked)
+            return
+        targets = range(places.start, places.stop) if isinstance(places, slice) else places.tolist()
+        for to, place in zip(targets, picked.tolist(), strict=True):
+            block, at = divmod(place, self._rows_a_block)
+            self._blocks[block].fill(target, slice(to, to + 1), slice(at, at + 1))
 
     def samples(self, start: int, stop: int) -> list[Any]:
-        picked = self._columns.form.empty(stop - start)
+        picked = self._form.empty(stop - start)
         self.fill(picked, slice(0, stop - start), start, stop)
         return picked.samples()

@@ -151,6 +151,11 @@ class Form:
     sample_type: type[Any]
     fields: tuple[tuple[str, Kind], ...]
 
+    @property
+    def row_bytes(self) -> int:
+        """What a row takes in columns, Python objects counted as pointers."""
+        return sum(8 if kind.width is None else kind.width for _, kind in self.fields)
+
     def empty(self, count: int) -> Columns:
         """Make columns of that many rows, to be filled."""
         return Columns(self, {name: kind.empty(count) for name, kind in self.fields}, count)

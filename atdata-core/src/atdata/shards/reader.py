@@ -106,8 +106,11 @@ class _Reader:
             rest = members.after(at)
             if not self._single_samples:
                 run = self._run_of(rest)
-                at += len(run) if run is not None else 0
-                self._single_samples = self._sample_pause.after(len(run) if run is not None else 0)
+                found = len(run) if run is not None else 0
+                at += found
+                # A run that nothing but the window ends is as long as can be.
+                is_whole = at == len(members.data)
+                self._single_samples = self._sample_pause.after(_WORTHWHILE if is_whole else found)
                 if run is not None:
                     yield run
             else:
