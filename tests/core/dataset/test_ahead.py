@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 import threading
 import time
-from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from tests.backends.processes import exit_code, in_child
 from tests.sample_types import Item, items
 from tests.shard_files import shard_bytes
 
@@ -115,24 +114,20 @@ def test_an_interrupt_ends_the_thread() -> None:
     _wait_until(lambda: not _fetchers())
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_fork_cannot_go_on_with_the_iterator_but_can_begin_anew(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_fork_cannot_go_on_with_the_iterator_but_can_begin_anew() -> None:
     dataset = Dataset[Item](_source(5))
     samples = iter(dataset)
     next(samples)
-    report = tmp_path / "report"
+    # Everything is fetched and waits; nothing else runs while the process forks.
+    _wait_until(lambda: not _fetchers())
 
-    def child() -> None:
-        try:
-            # The first window is there already; what follows is not.
+    def go_on_and_begin_anew() -> bool:
+        # The first window is there already; what follows is not.
+        with pytest.raises(StorageError, match="iterate anew"):
             list(samples)
-        except StorageError as error:
-            report.write_text(f"{error}; {len(list(dataset))} anew")
+        return len(list(dataset)) == 50
 
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(30)
-    assert process.exitcode == 0
-    assert "iterate anew; 50 anew" in report.read_text()
+    assert exit_code(in_child(go_on_and_begin_anew)) == 0
     assert len(list(samples)) == 49
-    assert os.getpid() == multiprocessing.current_process().pid

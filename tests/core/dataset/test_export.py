@@ -19,6 +19,7 @@ from tests.sample_types import Item, Number, items
 from tests.shard_files import BytesSource, shard_bytes
 
 from atdata import Dataset, DictSample, packable
+from atdata.dataset.chunks import CHUNK_ROWS
 from atdata.errors import FieldError, StorageError
 
 
@@ -180,28 +181,30 @@ def test_arrays_of_different_ranks_or_dtypes_are_an_error() -> None:
 
 @pytest.mark.parametrize("other", [np.float64, np.int64])
 def test_a_dtype_that_changes_later_is_never_rounded(other: type[Any], tmp_path: Path) -> None:
-    samples = [Values(np.zeros(2, np.float32))] * 2048 + [Values(np.full(2, 2**40 + 1, other))]
+    samples = [Values(np.zeros(2, np.float32))] * CHUNK_ROWS + [
+        Values(np.full(2, 2**40 + 1, other))
+    ]
     with pytest.raises(FieldError, match="'values' changes"):
         dataset(samples).to_parquet(tmp_path / "o.parquet")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_arrays_that_are_none_for_long_have_their_type_in_arrow() -> None:
-    samples = [Maybe(1, None)] * 1500 + [Maybe(2, np.arange(3))] + [Maybe(1, None)] * 1500
+    samples = [Maybe(1, None)] * CHUNK_ROWS + [Maybe(2, np.arange(3))] + [Maybe(1, None)] * 1500
     found = dataset(samples).to_arrow()["values"].to_pylist()
-    assert found == [None] * 1500 + [[0, 1, 2]] + [None] * 1500
+    assert found == [None] * CHUNK_ROWS + [[0, 1, 2]] + [None] * 1500
 
 
 def test_arrays_that_are_none_for_too_long_are_a_clear_error_in_parquet(tmp_path: Path) -> None:
-    samples = [Maybe(1, None)] * 1500 + [Maybe(2, np.arange(3))]
+    samples = [Maybe(1, None)] * CHUNK_ROWS + [Maybe(2, np.arange(3))]
     with pytest.raises(FieldError, match="'values' was None"):
         dataset(samples).to_parquet(tmp_path / "o.parquet")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_arrays_that_are_always_none_are_written(tmp_path: Path) -> None:
-    dataset([Maybe(1, None)] * 3000).to_parquet(tmp_path / "o.parquet")
-    assert pq.read_table(tmp_path / "o.parquet")["values"].to_pylist() == [None] * 3000
+    dataset([Maybe(1, None)] * (CHUNK_ROWS + 9)).to_parquet(tmp_path / "o.parquet")
+    assert pq.read_table(tmp_path / "o.parquet")["values"].to_pylist() == [None] * (CHUNK_ROWS + 9)
 
 
 @packable
@@ -216,14 +219,16 @@ def test_keys_of_dicts_are_never_dropped(tmp_path: Path) -> None:
         {"a": None, "b": "x"},
     ]
     with pytest.raises(FieldError, match="'extra' changes"):
-        dataset([Loose({"a": 1})] * 1500 + [Loose({"b": 2})]).to_parquet(tmp_path / "o.parquet")
+        dataset([Loose({"a": 1})] * CHUNK_ROWS + [Loose({"b": 2})]).to_parquet(
+            tmp_path / "o.parquet"
+        )
 
 
 def test_fields_that_only_some_samples_have_are_never_dropped() -> None:
     found = dataset([DictSample(a=1), DictSample(a=2, b="x")])
     assert found.to_arrow().to_pylist() == [{"a": 1, "b": None}, {"a": 2, "b": "x"}]
     assert found.to_pandas()["b"].tolist() == [None, "x"]
-    late = dataset([DictSample(a=1)] * 1500 + [DictSample(a=2, b="x")])
+    late = dataset([DictSample(a=1)] * CHUNK_ROWS + [DictSample(a=2, b="x")])
     with pytest.raises(FieldError, match="'b' is not in the first"):
         late.to_arrow()
 
