@@ -211,3 +211,20 @@ def test_an_unfinished_sample_before_a_series_is_missing_its_msgpack() -> None:
     ]
     with pytest.raises(MissingMsgpackError, match="'a'"):
         _as_columns(tar_bytes(members), Numbers, 1 << 20)
+
+
+@packable
+class Doubled:
+    """A sample that is not just what is stored of it."""
+
+    index: int
+
+    def __post_init__(self) -> None:
+        self.index *= 2
+
+
+def test_what_a_class_does_to_its_samples_shows_in_batches() -> None:
+    shard = shard_bytes([Doubled(number) for number in range(20)])
+    rows = read_rows(io.BytesIO(shard), "the-shard", Doubled)
+    found = [index for batch in batch_rows(rows, 7, Doubled) for index in batch.index]
+    assert found == [4 * number for number in range(20)]

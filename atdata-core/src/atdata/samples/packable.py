@@ -223,13 +223,14 @@ class Builder:
 
     def __init__(self, cls: Any) -> None:
         self._type = cls
-        self._is_plain = _is_plain(cls)
+        # Whether samples are just their values, with nothing of the class's own done to them.
+        self.is_plain = _is_plain(cls)
         self._names = [field.name for field in dataclasses.fields(cls) if field.init]
         self._later = [field.name for field in dataclasses.fields(cls) if not field.init]
 
     def one(self, values: dict[str, Any]) -> Any:
         """Make one sample: by setting its attributes, unless the class has its own ways."""
-        if self._is_plain:
+        if self.is_plain:
             sample: Any = object.__new__(self._type)
             sample.__dict__ = values
             return sample
@@ -240,7 +241,7 @@ class Builder:
 
     def many(self, rows: list[dict[str, Any]]) -> list[Any]:
         """Make many samples, at less than half of what as many calls of ``one`` take."""
-        if not self._is_plain:
+        if not self.is_plain:
             return [self.one(values) for values in rows]
         samples = list(map(object.__new__, repeat(self._type, len(rows))))
         for sample, values in zip(samples, rows, strict=True):

@@ -12,6 +12,8 @@ from functools import partial
 from typing import IO, Any
 
 from atdata.errors import CorruptDataError
+from atdata.samples import DictSample
+from atdata.samples.packable import builder_of
 from atdata.shards.archive import Archive
 from atdata.shards.layout import Layout, make_layout
 from atdata.shards.members import Members, find_members
@@ -65,6 +67,8 @@ class _Reader:
         self._archive = Archive(window, shard)
         self._shard = shard
         self._type = sample_type
+        # Where a class changes its samples as it makes them, stored columns are not what they hold.
+        self._has_columns = sample_type is DictSample or builder_of(sample_type).is_plain
         self._layout: Layout | None = None
         # How many members, and samples, are still to be read one by one.
         self._single_members = 0
@@ -112,7 +116,7 @@ class _Reader:
                 is_whole = at == len(members.data)
                 self._single_samples = self._sample_pause.after(_WORTHWHILE if is_whole else found)
                 if run is not None:
-                    yield run
+                    yield run if self._has_columns else Samples(run.samples(0, len(run)))
             else:
                 count = min(self._single_samples, len(rest.data))
                 yield Samples([self._decode(rest, row) for row in range(count)])
