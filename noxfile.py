@@ -78,6 +78,17 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure, and print the numbers."""
+    """Measure side by side with the peers that can be installed, and print the numbers."""
     install(session)
+    peers = [
+        nox.project.dependency_groups(PROJECT, "bench"),
+        ["datasets"],
+        ["pylance"],
+        # Both ask for torchvision, which they do without here, as it would bring CUDA.
+        ["--no-deps", "litdata"],
+        ["--no-deps", "mosaicml-streaming"],
+    ]
+    for peer in peers:
+        # The table names those that could not be installed.
+        session.install("-c", "constraints.txt", *peer, success_codes=[0, 1])
     session.run("python", "-m", "benchmarks", *session.posargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,40 +12,44 @@ import numpy as np
 from atdata.errors import FieldError
 from atdata.samples import DictSample
 from atdata.shards import Columns, Form, Rows
-from atdata.shards.columns import Arrays, Blobs, Booleans, Kind, Numbers, Objects
+from atdata.shards.columns import Arrays, Blobs
 
-CHUNK_ROWS = 1024
+# Also a row group of a Parquet file: long ones take less space and time, short ones less memory.
+CHUNK_ROWS = 16_384
 CHUNK_BYTES = 64 << 20
+_POINTER = 8
 
 Row = Mapping[str, Any]
 Chunk = Columns | list[Row]
 
 
 class Chunks:
-    """Rows cut into chunks: at the same places whether they are columns or single samples."""
+    """Rows cut into chunks: at the same rows whether they come as columns or as samples."""
 
     def __init__(self, rows: Iterator[Rows]) -> None:
         self._rows = rows
         self._part: Rows | None = None
         self._at = 0
 
-    def has_more(self) -> bool:
-        """Whether rows are left, which may have to be read to tell."""
-        while self._part is None or self._at == len(self._part):
-            self._part, self._at = next(self._rows, None), 0
-            if self._part is None:
-                return False
-        return True
-
-    def take(self, count: int) -> Iterator[Chunk]:
+    def take(self, count: int = sys.maxsize) -> Iterator[Chunk]:
         """Yield chunks of the next rows, at most that many in all."""
         while count and self.has_more():
             chunk = _Chunk(min(count, CHUNK_ROWS))
-            while not chunk.is_full and self.has_more():
-                assert self._part is not None  # noqa: S101 -- it has more
-                self._at += chunk.add(self._part, self._at)
+            while not chunk.is_full and (part := self._part_at_hand()) is not None:
+                self._at += chunk.add(part, self._at)
             count -= chunk.count
-            yield chunk.take()
+            yield chunk.rows()
+
+    def has_more(self) -> bool:
+        """Whether rows are left; it may take reading on to tell."""
+        return self._part_at_hand() is not None
+
+    def _part_at_hand(self) -> Rows | None:
+        while self._part is None or self._at == len(self._part):
+            self._part, self._at = next(self._rows, None), 0
+            if self._part is None:
+                return None
+        return self._part
 
 
 class _Chunk:
@@ -63,54 +68,51 @@ class _Chunk:
         return self.count == self._most or self._size >= CHUNK_BYTES
 
     def add(self, part: Rows, start: int) -> int:
-        """Add rows from one on until the chunk is full, and return how many it took."""
+        """Take rows from one on until the chunk is full, and return how many."""
+        columns = self._columns_for(part.form)
         before = self.count
-        if self._accepts(part.form):
-            self._add_columns(part, start)
+        if columns is None:
+            self._append(part, start)
         else:
-            self._add_samples(part, start)
+            self._fill(columns, part, start)
         return self.count - before
 
-    def take(self) -> Chunk:
-        """Return the rows."""
+    def rows(self) -> Chunk:
+        """Return what was taken."""
         return self._as_samples() if self._columns is None else self._columns.head(self.count)
 
-    def _accepts(self, form: Form | None) -> bool:
+    def _columns_for(self, form: Form | None) -> Columns | None:
+        """Return the columns if rows have their form; the first rows decide it."""
         if form is None or self._samples is not None:
-            return False
+            return None
         if self._columns is None:
-            fixed = _fixed_size(form)
-            self._columns = form.empty(min(self._most, -(-CHUNK_BYTES // fixed) if fixed else self._most))
-        return self._columns.form == form
+            width = max(1, _width(form))
+            self._columns = form.empty(min(self._most, -(-CHUNK_BYTES // width)))
+        return self._columns if self._columns.form == form else None
 
-    def _add_columns(self, part: Rows, start: int) -> None:
-        columns = self._columns
-        assert columns is not None  # noqa: S101 -- it has accepted the form
-        after = min(len(columns), self.count + len(part) - start)
-        part.fill(columns, slice(self.count, after), start, start + after - self.count)
-        varying = [
-            columns.raw[name][self.count : after]
-            for name, kind in columns.form.fields
-            if isinstance(kind, Objects)
-        ]
-        fixed = _fixed_size(columns.form)
-        for values in zip(*varying, strict=True) if varying else [()] * (after - self.count):
-            self._count_row(fixed + sum(map(_size, values)))
-            if self.is_full:
-                return
+    def _fill(self, columns: Columns, part: Rows, start: int) -> None:
+        stop = min(len(part), start + len(columns) - self.count)
+        places = slice(self.count, self.count + stop - start)
+        part.fill(columns, places, start, stop)
+        sizes = np.full(stop - start, _width(columns.form), np.int64)
+        for name, kind in columns.form.fields:
+            if kind.width is None:
+                sizes += np.fromiter(map(_size, columns.raw[name][places]), np.int64)
+        ends = self._size + sizes.cumsum()
+        # What no longer belongs here is read again for the next chunk.
+        taken = min(len(ends), int(ends.searchsorted(CHUNK_BYTES)) + 1)
+        self.count += taken
+        self._size = int(ends[taken - 1])
 
-    def _add_samples(self, part: Rows, start: int) -> None:
+    def _append(self, part: Rows, start: int) -> None:
         samples = self._as_samples()
         for sample in part.samples(start, min(len(part), start + self._most - self.count)):
             row = fields_of(sample)
             samples.append(row)
-            self._count_row(sum(map(_size, row.values())))
+            self.count += 1
+            self._size += sum(map(_size, row.values()))
             if self.is_full:
-                return
-
-    def _count_row(self, size: int) -> None:
-        self.count += 1
-        self._size += size
+                break
 
     def _as_samples(self) -> list[Row]:
         if self._samples is None:
@@ -118,3 +120,46 @@ class _Chunk:
             made = columns.head(self.count).samples() if columns is not None else []
             self._samples = [fields_of(sample) for sample in made]
         return self._samples
+
+
+def fields_of(sample: Any) -> Row:
+    """Return the fields of a sample, or of what a map made of one."""
+    if isinstance(sample, DictSample):
+        return sample.to_dict()
+    if isinstance(sample, Mapping):
+        return sample
+    if not dataclasses.is_dataclass(sample):
+        raise FieldError(
+            f"samples mapped to {type(sample).__name__} have no fields to export; "
+            "map them to a sample or a dict"
+        )
+    return {field.name: getattr(sample, field.name) for field in dataclasses.fields(sample)}
+
+
+def names_of(chunk: Chunk) -> list[str]:
+    """Return the names of all fields that any row has."""
+    if isinstance(chunk, Columns):
+        return chunk.names
+    return list(dict.fromkeys(name for row in chunk for name in row))
+
+
+def values_of(chunk: Chunk, name: str) -> list[Any]:
+    """Return a field of all rows; None for rows that lack it."""
+    if not isinstance(chunk, Columns):
+        return [row.get(name) for row in chunk]
+    kinds = dict(chunk.form.fields)
+    return list(kinds[name].values(chunk.raw[name])) if name in kinds else [None] * len(chunk)
+
+
+def _width(form: Form) -> int:
+    """Return what ``_size`` counts of the fields that have the same size in each row."""
+    return sum(kind.width for _, kind in form.fields if isinstance(kind, Arrays | Blobs))
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    items = value.values() if isinstance(value, dict) else value
+    return sum(_POINTER + _size(i) for i in items) if isinstance(value, dict | list | tuple) else 0

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atdata.dataset.columns import known_types, tables_of
+from atdata.dataset.arrow import known_types, tables_of
+from atdata.dataset.chunks import Chunks, Row, names_of, values_of
+from atdata.dataset.stream import SampleStream, this_place
 from atdata.errors import FieldError, PluginNotFoundError, StorageError
 from atdata.samples import DictSample
+from atdata.shards import Rows, Samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,18 +23,22 @@ if TYPE_CHECKING:
 
     from atdata.dataset.dataset import Dataset
 
-Row = Mapping[str, Any]
-
 
 def to_pandas(ds: Dataset[Any]) -> pd.DataFrame:
     """Read all samples into a frame, one column a field, arrays as objects."""
     with _needing("pandas"):
         import pandas as pd
 
-    rows = [_fields_of(sample) for sample in ds]
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    rows, _ = _exported(ds)
+    chunks = list(Chunks(rows).take())
+    names = list(dict.fromkeys(chain.from_iterable(map(names_of, chunks))))
     columns = names or ([] if ds.sample_type is DictSample else ds.column_names)
-    return pd.DataFrame({name: _series(pd, [row.get(name) for row in rows]) for name in columns})
+    return pd.DataFrame(
+        {
+            name: _series(pd, [value for chunk in chunks for value in values_of(chunk, name)])
+            for name in columns
+        }
+    )
 
 
 def to_arrow(ds: Dataset[Any]) -> pa.Table:
@@ -40,8 +46,10 @@ def to_arrow(ds: Dataset[Any]) -> pa.Table:
     with _needing("pyarrow"):
         import pyarrow as pa
 
+    rows, known = _exported(ds)
+    tables = tables_of(Chunks(rows).take(), known)
     # What was None throughout one table has its type from another.
-    return pa.concat_tables(tables_of(*_exported(ds)), promote_options="default")
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def to_parquet(
@@ -57,16 +65,30 @@ def to_parquet(
 
     if maxcount is not None and maxcount < 1:
         raise ValueError(f"a file holds at least one sample, not {maxcount}; None means one file")
-    rows, known = (_mapped(sample_map, ds), {}) if sample_map else _exported(ds)
+    rows, known = (_one_by_one(_mapped(sample_map, ds)), {}) if sample_map else _exported(ds)
     # What pandas' writer also takes: the engine is always pyarrow, and there is no row index.
     options = {name: value for name, value in options.items() if name not in {"engine", "index"}}
-    target = Path(path)
+    target, chunks = Path(path), Chunks(rows)
     if maxcount is None:
-        _write_file(target, tables_of(rows, known), options)
+        _write_file(target, tables_of(chunks.take(), known), options)
         return
-    for segment, part in enumerate(_parts(rows, maxcount)):
+    for segment in count():
+        if not chunks.has_more():
+            return
         name = f"{target.stem}-{segment:06d}{target.suffix or '.parquet'}"
-        _write_file(target.with_name(name), tables_of(part, known), options)
+        _write_file(target.with_name(name), tables_of(chunks.take(maxcount), known), options)
+
+
+def _exported(ds: Dataset[Any]) -> tuple[Iterator[Rows], dict[str, Any]]:
+    """Return the rows of a dataset, and the types that are known before any is read."""
+    if not ds.stages:
+        stream = SampleStream(ds.source, ds.sample_type, (), ds.sample_type)
+        return stream.rows(this_place()), known_types(ds.schema)
+    samples = iter(ds)
+    first = list(islice(samples, 1))
+    # A map may have made anything of the samples.
+    is_typed = not first or isinstance(first[0], ds.sample_type)
+    return _one_by_one(chain(first, samples)), known_types(ds.schema) if is_typed else {}
 
 
 def _mapped(sample_map: Callable[[Any], Row], ds: Dataset[Any]) -> Iterator[Row]:
@@ -77,10 +99,8 @@ def _mapped(sample_map: Callable[[Any], Row], ds: Dataset[Any]) -> Iterator[Row]
         yield row
 
 
-def _parts(rows: Iterator[Row], size: int) -> Iterator[Iterator[Row]]:
-    """Cut rows into iterators of at most that many, each to be used up before the next."""
-    for first in rows:
-        yield chain([first], islice(rows, size - 1))
+def _one_by_one(samples: Iterable[Any]) -> Iterator[Rows]:
+    return (Samples([sample]) for sample in samples)
 
 
 def _write_file(target: Path, tables: Iterator[pa.Table], options: dict[str, Any]) -> None:
@@ -120,29 +140,6 @@ def _check_schema(first: pa.Schema, other: pa.Schema) -> None:
             "was not known when the file was begun; leave it out, or fill it with a map",
             fields=late,
         )
-
-
-def _exported(ds: Dataset[Any]) -> tuple[Iterator[Row], dict[str, Any]]:
-    """Return the rows of a dataset, and the types that are known before any is read."""
-    samples = iter(ds)
-    first = list(islice(samples, 1))
-    # A map may have made anything of the samples.
-    is_typed = not first or isinstance(first[0], ds.sample_type)
-    known = known_types(ds.schema) if is_typed else {}
-    return map(_fields_of, chain(first, samples)), known
-
-
-def _fields_of(sample: Any) -> Row:
-    if isinstance(sample, DictSample):
-        return sample.to_dict()
-    if isinstance(sample, Mapping):
-        return sample
-    if not dataclasses.is_dataclass(sample):
-        raise FieldError(
-            f"samples mapped to {type(sample).__name__} have no fields to export; "
-            "map them to a sample or a dict"
-        )
-    return {field.name: getattr(sample, field.name) for field in dataclasses.fields(sample)}
 
 
 def _series(pd: Any, values: list[Any]) -> Any:

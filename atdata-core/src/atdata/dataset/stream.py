@@ -53,7 +53,7 @@ class SampleStream:
         if self.batch_size is None:
             return self.samples(place)
         if not self.stages:
-            return batch_rows(self._rows(place, self.shuffle), self.batch_size, self.batch_type)
+            return batch_rows(self.rows(place), self.batch_size, self.batch_type)
         return batch_samples(self.samples(place), self.batch_size, self.batch_type)
 
     def samples(self, place: Place) -> Iterator[Any]:
@@ -73,6 +73,10 @@ class SampleStream:
         for stage in self.stages[cut:]:
             samples = stage.apply(samples)
         return samples
+
+    def rows(self, place: Place) -> Iterator[Rows]:
+        """Yield the samples as the shards hold them, before any stage."""
+        return self._rows(place, self.shuffle)
 
     def _rows(self, place: Place, shuffle: Shuffle | None) -> Iterator[Rows]:
         rows = self._read(self._shards(place, shuffle))

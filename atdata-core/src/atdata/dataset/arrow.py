@@ -1,25 +1,27 @@
-"""Rows of samples as Arrow tables of bounded size and one schema."""
+"""Rows of samples as Arrow tables of one schema."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atdata.dataset.chunks import Chunk, names_of, values_of
 from atdata.errors import FieldError
 from atdata.samples.fields import Array, FieldType, List
+from atdata.shards import Columns
+from atdata.shards.columns import Arrays, Numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from atdata.samples import Schema
 
-CHUNK_ROWS = 1024
-CHUNK_BYTES = 64 << 20
-
-Row = Mapping[str, Any]
 Types = dict[str, Any]
+# A value a row, or arrays of one shape and dtype stacked along a first axis.
+Values = list[Any] | np.ndarray[Any, Any]
 
 
 def known_types(schema: Schema) -> Types:
@@ -27,17 +29,17 @@ def known_types(schema: Schema) -> Types:
     return {field.name: _arrow_type(field.type) for field in schema.fields}
 
 
-def tables_of(rows: Iterable[Row], known: Types) -> Iterator[pa.Table]:
+def tables_of(chunks: Iterable[Chunk], known: Types) -> Iterator[pa.Table]:
     """Make at least one table; the first decides the names and, where not None, types of all.
 
     Raises:
-        FieldError: a later row has a field or type that the first table has no place for.
+        FieldError: a later chunk has a field or type that the first table has no place for.
     """
     import pyarrow as pa
 
     types: Types | None = None
-    for chunk in _chunks(rows):
-        names = dict.fromkeys(name for row in chunk for name in row)
+    for chunk in chunks:
+        names = names_of(chunk)
         types = dict.fromkeys([*known, *names]) if types is None else types
         if late := [name for name in names if name not in types]:
             raise FieldError(
@@ -45,7 +47,7 @@ def tables_of(rows: Iterable[Row], known: Types) -> Iterator[pa.Table]:
                 fields=late,
             )
         columns = {
-            name: _column(name, [row.get(name) for row in chunk], known.get(name), settled)
+            name: _column(name, _values(chunk, name), known.get(name), settled)
             for name, settled in types.items()
         }
         types = {n: None if pa.types.is_null(c.type) else c.type for n, c in columns.items()}
@@ -54,31 +56,29 @@ def tables_of(rows: Iterable[Row], known: Types) -> Iterator[pa.Table]:
         yield pa.table({name: pa.array([], kind) for name, kind in known.items()})
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    chunk: list[Row] = []
-    size = 0
-    for row in rows:
-        chunk.append(row)
-        size += sum(map(_size, row.values()))
-        if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+def _values(chunk: Chunk, name: str) -> Values:
+    """Return a field of all rows, as it lies in memory where Arrow takes it like that."""
+    if not isinstance(chunk, Columns) or name not in chunk.names:
+        return values_of(chunk, name)
+    kind, raw = dict(chunk.form.fields)[name], chunk.raw[name]
+    if isinstance(kind, Arrays):
+        return kind.column(raw)
+    if isinstance(kind, Numbers):
+        wide = np.dtype(np.float64 if kind.dtype.kind == "f" else np.int64)
+        # Arrow looks at each unsigned integer of 64 bits, as some are too large.
+        if np.can_cast(kind.dtype, wide):
+            return raw.reshape(-1).view(kind.dtype).astype(wide)
+    return values_of(chunk, name)
 
 
-def _size(value: Any) -> int:
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    return len(value) if isinstance(value, str | bytes | list | dict) else 0
-
-
-def _column(name: str, values: list[Any], declared: Any, settled: Any) -> pa.Array:
+def _column(name: str, values: Values, declared: Any, settled: Any) -> pa.Array:
     import pyarrow as pa
 
     try:
-        if any(isinstance(value, np.ndarray) for value in values):
-            column = _nested_lists(name, values)
+        if isinstance(values, np.ndarray):
+            column = _stacked_lists(values)
+        elif any(isinstance(value, np.ndarray) for value in values):
+            column = _ragged_lists(name, values)
         else:
             column = pa.array(values, declared)
     except FieldError:
@@ -113,7 +113,19 @@ def _includes(settled: Any, found: Any) -> bool:
     return bool(both.field(0).type == settled)
 
 
-def _nested_lists(name: str, values: list[Any]) -> pa.Array:
+def _stacked_lists(stacked: np.ndarray[Any, Any]) -> pa.Array:
+    """Turn stacked values into values, or lists nested as deep as they have dimensions."""
+    column = _flat(stacked.reshape(-1))
+    for level in reversed(range(1, stacked.ndim)):
+        count, length = math.prod(stacked.shape[:level]), stacked.shape[level]
+        # Arrow's offsets have 32 bits; it refuses wider ones that do not fit.
+        offsets = np.arange(count + 1, dtype=np.int32 if count * length < 2**31 else np.int64)
+        offsets *= length
+        column = _lists(offsets, column)
+    return column
+
+
+def _ragged_lists(name: str, values: list[Any]) -> pa.Array:
     """Turn arrays of equal rank and dtype, or None, into nested lists without a Python loop."""
     import pyarrow as pa
 
@@ -124,8 +136,7 @@ def _nested_lists(name: str, values: list[Any]) -> pa.Array:
             f"field {name!r} holds arrays of different ranks or dtypes; convert them with a map",
             field=name,
         )
-    flat = np.concatenate([array.ravel() for array in arrays])
-    column = pa.array(flat.astype(flat.dtype.newbyteorder("="), copy=False))
+    column = _flat(np.concatenate([array.ravel() for array in arrays]))
     rank = arrays[0].ndim
     if rank == 0:
         return _with_gaps(column, values) if len(arrays) < len(values) else column
@@ -133,9 +144,21 @@ def _nested_lists(name: str, values: list[Any]) -> pa.Array:
     shapes = np.array([(0,) * rank if value is None else value.shape for value in values])
     for level in reversed(range(rank)):
         lengths = np.repeat(shapes[:, level], np.prod(shapes[:, :level], axis=1, dtype=np.int64))
-        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-        column = pa.ListArray.from_arrays(offsets, column, mask=None if level else missing)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        column = _lists(offsets, column, None if level else missing)
     return column
+
+
+def _flat(values: np.ndarray[Any, Any]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(values.astype(values.dtype.newbyteorder("="), copy=False))
+
+
+def _lists(offsets: np.ndarray[Any, Any], items: pa.Array, missing: pa.Array | None = None) -> Any:
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), items, mask=missing)
 
 
 def _with_gaps(column: pa.Array, values: list[Any]) -> pa.Array:

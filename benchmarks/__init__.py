@@ -1,0 +1,1 @@
+"""Side by side with the libraries people would use instead; ``python -m benchmarks`` runs it."""

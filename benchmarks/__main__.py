@@ -1,0 +1,55 @@
+"""``python -m benchmarks``: measure, print the tables, and write them to ``results.md``."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.plan import Plan
+from benchmarks.report import aligned, report
+from benchmarks.rows import Rows
+from benchmarks.systems import MODULES
+from benchmarks.workloads import WORKLOADS
+
+_RESULTS = Path(__file__).with_name("results.md")
+
+
+def main() -> None:
+    """Do what the command line says."""
+    asked = _arguments()
+    with ExitStack() as stack:
+        home = asked.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        home.mkdir(parents=True, exist_ok=True)
+        plan = Plan(home.resolve(), asked.systems, asked.workloads, asked.rounds, asked.quick)
+        page = report(Rows(plan.rows()), plan)
+    print(aligned(page))
+    # Figures of a part, or of toy sizes, are nothing to keep.
+    if not asked.quick and asked.systems == [*MODULES] and asked.workloads == [*WORKLOADS]:
+        _RESULTS.write_text(page)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workloads", type=_listed(WORKLOADS), default=[*WORKLOADS])
+    parser.add_argument("--systems", type=_listed(MODULES), default=[*MODULES])
+    parser.add_argument("--quick", action="store_true", help="a fraction of the samples")
+    parser.add_argument("--data", type=Path, help="keep the data in this folder")
+    return parser.parse_args()
+
+
+def _listed(known: Collection[str]) -> Callable[[str], list[str]]:
+    def names(text: str) -> list[str]:
+        given = [name.strip() for name in text.split(",")]
+        if unknown := set(given) - set(known):
+            raise argparse.ArgumentTypeError(f"no {unknown.pop()!r}; there are {', '.join(known)}")
+        return [name for name in known if name in given]
+
+    return names
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The targets: which figure must be how many times which other, and whether it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from benchmarks.plan import GROWN
+from benchmarks.rows import Rows
+from benchmarks.systems import GUESTS, PEERS
+
+
+class Verdict(NamedTuple):
+    """A target and what was measured, None if it could not be."""
+
+    what: str
+    required: str
+    measured: float | None
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A ratio of ours to theirs, at least or at most so much."""
+
+    what: str
+    ratio: Callable[[Rows], float | None]
+    bound: float
+    at_most: bool = False
+
+    def verdict(self, rows: Rows) -> Verdict:
+        """Say whether the target is met."""
+        measured = self.ratio(rows)
+        required = f"at {'most' if self.at_most else 'least'} {self.bound:g}"
+        if measured is None:
+            return Verdict(self.what, required, None, None)
+        met = measured <= self.bound if self.at_most else measured >= self.bound
+        return Verdict(self.what, required, measured, met)
+
+
+def verdicts(rows: Rows) -> Iterator[Verdict]:
+    """Judge all targets."""
+    return (target.verdict(rows) for target in TARGETS)
+
+
+def _over(
+    workload: str, measure: str, *peers: str, theirs: str | None = None
+) -> Callable[[Rows], float | None]:
+    """Our rate over that of the fastest of some peers, of which at least one must be there."""
+
+    def ratio(rows: Rows) -> float | None:
+        ours = rows.rate("atdata", workload, measure)
+        rates = [rows.rate(peer, workload, theirs or measure) for peer in peers]
+        best = max((rate for rate in rates if rate), default=None)
+        return None if ours is None or best is None else ours / best
+
+    return ratio
+
+
+def _sizes(rows: Rows) -> float | None:
+    ours = rows.median("atdata", "a", "write", "size")
+    theirs = rows.median("webdataset", "a", "write", "size")
+    return ours / theirs if ours and theirs else None
+
+
+def _own_over_foreign(rows: Rows) -> float | None:
+    foreign = rows.rate(GUESTS[0], "a", "batches of 256")
+    own = rows.rate("atdata", "a", "batches of 256")
+    return foreign / own if foreign and own else None
+
+
+def _growth(measure: str, figure: str) -> Callable[[Rows], float | None]:
+    def ratio(rows: Rows) -> float | None:
+        small = rows.median("atdata", "1 x", measure, figure)
+        large = rows.median("atdata", "16 x", measure, figure)
+        return large / small if small and large else None
+
+    return ratio
+
+
+_LANCE, _WEBDATASET, _LITDATA, _HF = "Lance", "webdataset", "litdata", "HF datasets"
+_ORDERED = ("batches of 256", "batches of 32", "single")
+
+TARGETS = (
+    Target("(a) batches of 256, over Lance", _over("a", _ORDERED[0], _LANCE), 2.0),
+    Target("(a) batches of 256, over webdataset", _over("a", _ORDERED[0], _WEBDATASET), 150),
+    Target("(a) batches of 32, over Lance", _over("a", _ORDERED[1], _LANCE), 1.0),
+    Target("(a) batches of 32, over webdataset", _over("a", _ORDERED[1], _WEBDATASET), 80),
+    Target("(a) single, over litdata", _over("a", "single", _LITDATA), 3),
+    Target("(a) single, over webdataset", _over("a", "single", _WEBDATASET), 60),
+    Target("(a) shuffled single, over litdata", _over("a", "shuffled single", _LITDATA), 2),
+    Target("(a) shuffled batches, over litdata", _over("a", "shuffled batches", _LITDATA), 4),
+    Target("(b) batches of 32, over the best peer", _over("b", _ORDERED[1], *PEERS), 2.0),
+    Target("(b) batches of 32, over `readinto`", _over("b", _ORDERED[1], "limit"), 0.6),
+    Target(
+        "(b) shuffled batches, over the best peer's batches of 32 in order",
+        _over("b", "shuffled batches", *PEERS, theirs=_ORDERED[1]),
+        1.0,
+    ),
+    Target("(c) batches of 256, over webdataset", _over("c", _ORDERED[0], _WEBDATASET), 30),
+    Target("(c) batches of 256, over HF datasets", _over("c", _ORDERED[0], _HF), 0.6),
+    Target("(a) webdataset's shards, over our own", _own_over_foreign, 0.6),
+    Target("(a) write, over litdata", _over("a", "write", _LITDATA), 1.2),
+    Target("(a) write, on disk, over litdata", _over("a", "write, on disk", _LITDATA), 1.2),
+    Target("(a) size of the files, of webdataset's", _sizes, 0.65, at_most=True),
+    Target("(b) write, over webdataset", _over("b", "write", _WEBDATASET), 1.3),
+    Target("(b) write, on disk, over webdataset", _over("b", "write, on disk", _WEBDATASET), 1.3),
+    *(
+        Target(f"16 x the data, {measure}: {title} of 1 x", _growth(measure, figure), 1.1, True)
+        for measure in GROWN
+        for title, figure in (("time a sample", "each"), ("peak memory", "peak"))
+    ),
+)
