@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.plan import Plan
@@ -20,14 +20,17 @@ _RESULTS = Path(__file__).with_name("results.md")
 def main() -> None:
     """Do what the command line says."""
     asked = _arguments()
-    with ExitStack() as stack:
-        home = asked.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        home.mkdir(parents=True, exist_ok=True)
-        plan = Plan(home.resolve(), asked.systems, asked.workloads, asked.rounds, asked.quick)
-        page = report(Rows(plan.rows()), plan)
+    home = Path(tempfile.mkdtemp(prefix="bench-", dir=asked.data))
+    try:
+        plan = Plan(home, asked.systems, asked.workloads, asked.rounds, asked.quick)
+        page = report(Rows(plan.rows(), by_cpu=asked.cpu), plan)
+    finally:
+        if asked.data is None:
+            shutil.rmtree(home)
     print(aligned(page))
     # Figures of a part, or of toy sizes, are nothing to keep.
-    if not asked.quick and asked.systems == [*MODULES] and asked.workloads == [*WORKLOADS]:
+    everything = asked.systems == [*MODULES] and asked.workloads == [*WORKLOADS]
+    if everything and not asked.quick and not asked.cpu:
         _RESULTS.write_text(page)
 
 
@@ -37,7 +40,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workloads", type=_listed(WORKLOADS), default=[*WORKLOADS])
     parser.add_argument("--systems", type=_listed(MODULES), default=[*MODULES])
     parser.add_argument("--quick", action="store_true", help="a fraction of the samples")
-    parser.add_argument("--data", type=Path, help="keep the data in this folder")
+    parser.add_argument("--cpu", action="store_true", help="rates by CPU time, on a busy machine")
+    parser.add_argument("--data", help="keep the data in a new folder in this one")
     return parser.parse_args()
 
 

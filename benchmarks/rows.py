@@ -40,10 +40,11 @@ class Row:
 
 
 class Rows:
-    """All rows, found by system, workload and measure."""
+    """All rows, found by system, workload and measure; rates go by the clock or by CPU time."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[Row], *, by_cpu: bool = False) -> None:
         self._rows = list(rows)
+        self._figure = "cpu_each" if by_cpu else "each"
 
     def median(self, system: str, workload: str, measure: str, figure: str) -> float | None:
         """Return the median of a figure over the rounds, None where there is none."""
@@ -54,8 +55,8 @@ class Rows:
 
     def rate(self, system: str, workload: str, measure: str) -> float | None:
         """Return samples a second, None where there are none."""
-        each = self.median(system, workload, measure, "each")
-        return None if each is None else 1 / each
+        each = self.median(system, workload, measure, self._figure)
+        return 1 / each if each else None
 
     def error(self, system: str, workload: str, measure: str) -> str | None:
         """Return what went wrong, if anything did."""

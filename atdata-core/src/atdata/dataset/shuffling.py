@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 # How many rows of a full buffer are handed on at a time when nothing more comes in.
 _DRAINED = 1024
+# Rows are exchanged in this many parts of a buffer: the more at once, the less far they spread,
+# by half of one part of the whole.
+_EXCHANGES = 64
 # Large rows are kept in several blocks, so that a buffer never has to be moved to grow.
 _BLOCK_BYTES = 64 << 20
 
@@ -105,7 +108,8 @@ class _Pool:
             self._put(part, range(self._count, self._count + at), 0)
             self._count += at
         while at < len(part):
-            places = self._rng.permutation(self._size)[: len(part) - at]
+            count = min(len(part) - at, max(1, self._size // _EXCHANGES))
+            places = self._rng.choice(self._size, count, replace=False)
             yield _Picked(self._blocks, self._rows_a_block, places)
             self._put(part, places, at)
             at += len(places)
