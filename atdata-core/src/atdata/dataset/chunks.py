@@ -16,7 +16,7 @@ from atdata.shards.columns import Arrays, Blobs
 
 # Also a row group of a Parquet file: long ones take less space and time, short ones less memory.
 CHUNK_ROWS = 16_384
-CHUNK_BYTES = 64 << 20
+CHUNK_BYTES = 16 << 20
 _POINTER = 8
 
 Row = Mapping[str, Any]

@@ -71,7 +71,7 @@ class Archive:
         """Read on if the member at the window's start is not complete."""
         self._need(self._member_size(0))
 
-    def finish_series(self, last_key: bytes, size: int) -> None:
+    def finish_members(self, last_key: bytes, size: int) -> None:
         """Move past members that were read by other means."""
         self.key = last_key
         self._window.skip(size)

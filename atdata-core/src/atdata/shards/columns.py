@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from atdata.samples import DictSample
+from atdata.samples.headers import TRUE
 from atdata.samples.packable import builder_of
 
 Array = np.ndarray[Any, Any]
@@ -99,7 +100,7 @@ class Booleans(Kind):
 
     def values(self, raw: Array) -> list[bool]:
         """Return Python booleans."""
-        return (raw.reshape(-1) == 0xC3).tolist()  # type: ignore[no-any-return]
+        return (raw.reshape(-1) == TRUE[0]).tolist()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from atdata.errors import CorruptDataError
 from atdata.samples import DictSample
-from atdata.samples.arrays import array_layout
+from atdata.samples.arrays import MAX_HEADER, array_layout
 from atdata.samples.codec import Codec, Field, unpack_map
 from atdata.samples.fields import Array, Bool, Bytes, Float, Int, Str
 from atdata.samples.headers import map_header, map_length
@@ -32,7 +32,7 @@ from atdata.shards.columns import (
     Objects,
     SmallNumbers,
 )
-from atdata.shards.template import ByteMatrix, Template
+from atdata.shards.template import ByteArray, Template
 
 _NUMBERS: dict[int, np.dtype[Any]] = {
     0xCA: np.dtype(">f4"),
@@ -73,7 +73,7 @@ class Layout:
     # without unpacking.
     tail_codec: Codec | None
 
-    def matches(self, rows: ByteMatrix) -> Any:
+    def matches(self, rows: ByteArray) -> Any:
         """Tell which rows of a matrix of samples fit; rows are as long as ``length`` and more."""
         good = self.structure.matches(rows.view(np.uint64))
         for _, kind, offset in self.placed:
@@ -120,8 +120,8 @@ class _Parser:
         tail_at = None
         for _ in range(count):
             tail_at = self._at
-            name = self._name()
-            kind = self._kind(name)
+            name = self._read_name()
+            kind = self._read_kind(name)
             if kind is None:
                 break
             self._place(name, kind)
@@ -167,7 +167,7 @@ class _Parser:
             return {}
         return unpack_map(map_header(count) + bytes(self._data[start:]))
 
-    def _name(self) -> str:
+    def _read_name(self) -> str:
         kind = self._data[self._at]
         start, length = self._at + 1, kind & 0x1F
         if kind == 0xD9:
@@ -181,18 +181,18 @@ class _Parser:
         except UnicodeDecodeError:
             raise _NotRegularError from None
 
-    def _kind(self, name: str) -> Kind | None:
+    def _read_kind(self, name: str) -> Kind | None:
         """Read the type of the value here and go to its data; None if its width may vary."""
         field = None if self._fields is None else self._fields.get(name)
         if self._fields is not None and field is None:
             raise _NotRegularError
         code = self._data[self._at]
-        kind = self._fixed_kind(code, field)
+        kind = self._read_fixed(code, field)
         if kind is not None and field is not None and not _fits(kind, field):
             raise _NotRegularError
         return kind
 
-    def _fixed_kind(self, code: int, field: Field | None) -> Kind | None:
+    def _read_fixed(self, code: int, field: Field | None) -> Kind | None:
         if code < 0x80 or code >= 0xE0:
             return SmallNumbers()
         if code in _BOOLEANS:
@@ -203,17 +203,15 @@ class _Parser:
         if code in _NUMBERS:
             return Numbers(_NUMBERS[code])
         if code in _BIN_LENGTHS:
-            return self._bin_kind(_BIN_LENGTHS[code], field)
+            return self._read_bin(_BIN_LENGTHS[code], field)
         return None
 
-    def _bin_kind(self, width: int, field: Field | None) -> Kind:
+    def _read_bin(self, width: int, field: Field | None) -> Kind:
         length = int.from_bytes(self._data[self._at : self._at + width], "big")
         self._at += width
         if field is None or not isinstance(field.type, Array):
             return Blobs(length)
-        array = array_layout(
-            bytes(self._data[self._at : self._at + min(length, _MAX_ARRAY_HEADER)])
-        )
+        array = array_layout(bytes(self._data[self._at : self._at + min(length, MAX_HEADER)]))
         self._at += array.start
         if array.start + array.nbytes != length:
             raise _NotRegularError
@@ -231,9 +229,6 @@ class _Parser:
     def _add_structure(self, end: int) -> None:
         if end > self._structure_from:
             self._structure.append(slice(self._structure_from, end))
-
-
-_MAX_ARRAY_HEADER = 10_000
 
 
 def _fits(kind: Kind, field: Field) -> bool:

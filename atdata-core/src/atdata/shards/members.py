@@ -16,9 +16,7 @@ import numpy as np
 from atdata.errors import CorruptDataError
 from atdata.shards import tar
 from atdata.shards.tar import BLOCK
-from atdata.shards.template import ByteMatrix, Template, Words, all_of, leading
-
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+from atdata.shards.template import ByteArray, Ints, Template, Words, all_of, leading
 
 # "ustar" at offset 257, as every form of tar since 1988 has it, in the word at 256.
 _MAGIC_WORD = 32
@@ -55,17 +53,17 @@ class Members(NamedTuple):
         start = int(self.data[position])
         return slice(start, start + int(self.sizes[position]))
 
-    def shown_key(self, buffer: ByteMatrix, position: int) -> str:
+    def shown_key(self, buffer: ByteArray, position: int) -> str:
         """Return the key of a member as errors show it."""
         return self.key(buffer, position).decode("utf-8", "replace")
 
-    def key(self, buffer: ByteMatrix, position: int) -> bytes:
+    def key(self, buffer: ByteArray, position: int) -> bytes:
         """Return the key of a member."""
         start = int(self.headers[position])
         return buffer[start : start + tar.MAX_NAME].tobytes().partition(_SUFFIX)[0]
 
 
-def find_members(blocks: ByteMatrix, start: int, previous_key: bytes | None) -> Members | None:
+def find_members(blocks: ByteArray, start: int, previous_key: bytes | None) -> Members | None:
     """Find the series of members that the first block begins; None if that takes a closer look.
 
     ``start`` is where in the buffer the first block lies, ``previous_key`` the key of the sample
@@ -90,7 +88,7 @@ def find_members(blocks: ByteMatrix, start: int, previous_key: bytes | None) -> 
     return Members(offsets, offsets + BLOCK, sizes[:count]) if count else None
 
 
-def _check_files(blocks: ByteMatrix, at: Ints, previous_key: bytes | None) -> tuple[Ints, Any]:
+def _check_files(blocks: ByteArray, at: Ints, previous_key: bytes | None) -> tuple[Ints, Any]:
     """Return the sizes of the files with headers at some blocks, and which of them are good."""
     headers = _rows(blocks, at)
     first = headers[0].tobytes()
@@ -104,9 +102,7 @@ def _check_files(blocks: ByteMatrix, at: Ints, previous_key: bytes | None) -> tu
     return sizes, good & _are_keys(keys, first[:key_length], previous_key)
 
 
-def _check_headers(
-    headers: ByteMatrix, first: bytes, free: int, free_sums: Any
-) -> tuple[Ints, Any]:
+def _check_headers(headers: ByteArray, first: bytes, free: int, free_sums: Any) -> tuple[Ints, Any]:
     """Return the sizes of some headers, and which are like the first but for their first few bytes.
 
     Size and time may differ too, and the checksum must, by just as much as all these do.
@@ -143,7 +139,7 @@ def _is_sound(header: bytes) -> bool:
     return header[_CHECKSUM].isdigit()
 
 
-def _rows(blocks: ByteMatrix, at: Ints) -> ByteMatrix:
+def _rows(blocks: ByteArray, at: Ints) -> ByteArray:
     """Return some blocks as a matrix, without copying them if they lie at equal distances."""
     if len(at) > 1:
         step = int(at[1] - at[0])
@@ -152,25 +148,25 @@ def _rows(blocks: ByteMatrix, at: Ints) -> ByteMatrix:
     return blocks[at]
 
 
-def _numbers(digits: ByteMatrix) -> tuple[Any, Any]:
+def _numbers(digits: ByteArray) -> tuple[Any, Any]:
     """Read rows of octal digits, and tell which are nothing else."""
     values = digits - np.uint8(ord("0"))
     return values.astype(np.float64) @ _OCTAL[-digits.shape[1] :], all_of(values < 8)
 
 
-def _sizes(headers: ByteMatrix) -> tuple[Ints, Any]:
+def _sizes(headers: ByteArray) -> tuple[Ints, Any]:
     end = headers[:, _SIZE.stop]
     sizes, are_octal = _numbers(headers[:, _SIZE])
     return sizes.astype(np.int64), are_octal & ((end == 0) | (end == ord(" ")))
 
 
-def _checksums_match(headers: ByteMatrix, first: bytes, change: Any) -> Any:
+def _checksums_match(headers: ByteArray, first: bytes, change: Any) -> Any:
     """Compare how far each checksum is from the first with how far the bytes that differ are."""
     sums, are_octal = _numbers(headers[:, _CHECKSUM])
     return are_octal & (sums - int(first[_CHECKSUM], 8) == change)
 
 
-# ByteMatrix of a word treated at once (H. S. Warren, Hacker's Delight, section 2-18).
+# The bytes of a word are treated at once (H. S. Warren, Hacker's Delight, section 2-18).
 _LOW_BITS = np.uint64(0x7F7F_7F7F_7F7F_7F7F)
 _HIGH_BITS = np.uint64(0x8080_8080_8080_8080)
 _EVEN_BYTES = np.uint64(0x00FF_00FF_00FF_00FF)
@@ -212,7 +208,7 @@ _TIME_RECORD = np.frombuffer(b" mtime=", np.uint8)
 _LONGEST_TIME = 64
 
 
-def _behind_times(blocks: ByteMatrix, at: Ints) -> Ints:
+def _behind_times(blocks: ByteArray, at: Ints) -> Ints:
     """Return the headers behind PAX headers that hold nothing but a time of modification.
 
     That is how webdataset's writer stores every sample, its times being fractional.
@@ -230,7 +226,7 @@ def _behind_times(blocks: ByteMatrix, at: Ints) -> Ints:
     return files[: leading(good)]
 
 
-def _are_times(records: ByteMatrix, lengths: Ints) -> Any:
+def _are_times(records: ByteArray, lengths: Ints) -> Any:
     """Require records like ``28 mtime=1795167491.1901739`` and a line feed."""
     text = records[:, :_LONGEST_TIME]
     digits = text[:, :2].astype(np.float64) - ord("0")

@@ -102,7 +102,7 @@ class _Reader:
 
     def _consume(self, members: Members) -> None:
         last = members.key(self._window.buffer, len(members.data) - 1)
-        self._archive.finish_series(last, self._size_of(members))
+        self._archive.finish_members(last, self._size_of(members))
 
     def _rows_of(self, members: Members) -> Iterator[Rows]:
         at = 0

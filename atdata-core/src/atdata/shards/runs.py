@@ -12,9 +12,9 @@ from atdata.samples.codec import located
 from atdata.samples.headers import map_header
 from atdata.shards.columns import Array, Columns, Form, Places
 from atdata.shards.layout import Layout
-from atdata.shards.members import Ints, Members
+from atdata.shards.members import Members
 from atdata.shards.tar import BLOCK
-from atdata.shards.template import ByteMatrix, leading
+from atdata.shards.template import ByteArray, Ints, leading
 from atdata.shards.texts import locate_texts
 
 # Beginnings of this many blocks are gathered where samples are irregularly spaced, longer ones
@@ -67,8 +67,8 @@ class Run:
     def __init__(
         self,
         layout: Layout,
-        rows: ByteMatrix,
-        buffer: ByteMatrix,
+        rows: ByteArray,
+        buffer: ByteArray,
         members: Members,
         texts: list[tuple[Ints, Ints]],
         shard: str,
@@ -156,8 +156,8 @@ def decode(sample_type: type[Any], payload: bytes, shard: str, key: Callable[[],
 
 
 def match_run(
-    layout: Layout, buffer: ByteMatrix, members: Members
-) -> tuple[ByteMatrix, list[tuple[Ints, Ints]], int]:
+    layout: Layout, buffer: ByteArray, members: Members
+) -> tuple[ByteArray, list[tuple[Ints, Ints]], int]:
     """See members as rows of a layout: their matrix, where their texts are, how many fit."""
     sizes = members.sizes
     good = sizes >= layout.length if layout.tail else sizes == layout.length
@@ -174,7 +174,7 @@ def match_run(
     return rows[:count], texts, count
 
 
-def _matrix(buffer: ByteMatrix, at: Ints, width: int) -> ByteMatrix:
+def _matrix(buffer: ByteArray, at: Ints, width: int) -> ByteArray:
     """Return the beginnings of samples as rows of whole blocks: a view if equally spaced."""
     count = -(-width // BLOCK)
     blocks = buffer[: buffer.size // BLOCK * BLOCK].reshape(-1, BLOCK)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-ByteMatrix = np.ndarray[Any, np.dtype[np.uint8]]
+ByteArray = np.ndarray[Any, np.dtype[np.uint8]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 _WORD = 8

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from atdata.samples.headers import str_bytes
-from atdata.shards.template import all_of
-
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+from atdata.shards.template import Ints, all_of
 
 # msgpack's str 8, 16 and 32: type byte, and how many bytes of length follow.
 _SIZED = ((0xD9, 1), (0xDA, 2), (0xDB, 4))
