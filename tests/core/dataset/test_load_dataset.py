@@ -224,10 +224,10 @@ def test_data_files_that_are_not_there_are_an_error(data_files: Any, tmp_path: P
 
 def test_an_unknown_split_is_a_value_error_that_lists_the_others(tmp_path: Path) -> None:
     write_files(tmp_path, "train-0.tar", "test-0.tar")
-    with pytest.raises(ValueError, match=r"Split 'nope' not found.*'test', 'train'") as caught:
+    with pytest.raises(ValueError, match=r"Split 'nope' not found.*'train', 'test'") as caught:
         load_dataset(str(tmp_path), Item, split="nope")
     assert isinstance(caught.value, SplitNotFoundError)
-    assert caught.value.details["available"] == ["test", "train"]
+    assert caught.value.details["available"] == ["train", "test"]
 
 
 def test_without_a_type_samples_are_dict_samples(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_dataset_dict_tells_what_it_holds(tmp_path: Path) -> None:
     assert found.streaming is True
     assert load_dataset(str(tmp_path), Item).streaming is False
     assert {name: len(ds.shard_list) for name, ds in found.items()} == found.num_shards
-    assert repr(found).startswith("DatasetDict({'test': Dataset[Item](")
+    assert repr(found).startswith("DatasetDict({'train': Dataset[Item](")
     assert pickle.loads(pickle.dumps(found)).num_shards == found.num_shards
 
 
@@ -286,7 +286,7 @@ def test_of_several_splits_one_must_be_named(method: str, tmp_path: Path) -> Non
     write_files(tmp_path, "train-0.tar", "test-0.tar")
     found = load_dataset(str(tmp_path), Item)
     arguments = [Label] if method == "as_type" else []
-    with pytest.raises(SplitNotFoundError, match=rf"{method}\(\).*test, train.*ds\['train'\]"):
+    with pytest.raises(SplitNotFoundError, match=rf"{method}\(\).*train, test.*ds\['train'\]"):
         getattr(found, method)(*arguments)
     with pytest.raises(SplitNotFoundError, match="none"):
         getattr(DatasetDict(), method)(*arguments)

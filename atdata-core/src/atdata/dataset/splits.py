@@ -15,13 +15,13 @@ DEFAULT_SPLIT = "train"
 _ALIASES = {
     "train": "train",
     "training": "train",
-    "test": "test",
-    "testing": "test",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
     "dev": "validation",
     "development": "validation",
+    "test": "test",
+    "testing": "test",
 }
 
 
@@ -108,10 +108,13 @@ def split_of(path: str, folders: int) -> str | None:
 
 
 def group_by_split(paths: Iterable[str], root: str) -> dict[str, list[str]]:
-    """Sort files into splits by their names and the folders below a root."""
-    groups: dict[str, list[str]] = {}
+    """Sort files into splits by their names and the folders below a root.
+
+    Splits come in the order in which they are used: train, validation, test.
+    """
+    groups: dict[str, list[str]] = {name: [] for name in dict.fromkeys(_ALIASES.values())}
     for path in paths:
         below = path[len(root) :].replace(os.sep, "/")
         folders = (below.strip("/") if root else below).count("/")
-        groups.setdefault(split_of(path, folders) or DEFAULT_SPLIT, []).append(path)
-    return groups
+        groups[split_of(path, folders) or DEFAULT_SPLIT].append(path)
+    return {name: files for name, files in groups.items() if files}
