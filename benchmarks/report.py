@@ -32,9 +32,9 @@ to having it, imports done. *write* is the time until the call returns, which fo
 the shards are on the disk; *write, on disk* adds for the others the time to get them there.
 *CPU* is the processor time a sample in batches of 256, of all threads. Memory is the peak of the
 process, of which *imports* is what importing alone takes; files that are memory-mapped count as far
-as they were touched. HF datasets and Lance deliver arrays that share the memory of what was read,
-partly read-only; all others deliver arrays of their own. *limit* reads and writes atdata's shards
-as bytes, with `readinto` into one buffer of 4 MiB.
+as they were touched. Arrays are writable and the caller's own, but for those of Lance and the
+single ones of MosaicML streaming. *limit* reads and writes atdata's shards as bytes, with
+`readinto` into one buffer of 4 MiB.
 """
 
 Table = Iterator[str]

@@ -15,7 +15,6 @@ from benchmarks.workloads import Field, Values, Workload
 
 _SEED = 1
 _BYTES_A_BATCH = 16 << 20
-_TAKEN = 256
 
 
 class Lance(System):
@@ -31,12 +30,12 @@ class Lance(System):
 
     def ordered(self, folder: Path, workload: Workload, batch: int | None) -> Reader:
         samples = lance.dataset(str(folder / "l"))
-        options = {} if batch is None else {"batch_size": batch}
-        return _reader(lambda: samples.to_batches(**options), workload, batch)
+        step = batch or workload.shuffled_batch
+        return _reader(lambda: samples.to_batches(batch_size=step), workload, batch)
 
     def shuffled(self, folder: Path, workload: Workload, batch: int | None) -> Reader:
         samples = lance.dataset(str(folder / "l"))
-        step = batch or _TAKEN
+        step = batch or workload.shuffled_batch
 
         def take() -> Iterator[Any]:
             order = np.random.default_rng(_SEED).permutation(samples.count_rows())

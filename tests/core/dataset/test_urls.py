@@ -86,10 +86,11 @@ def test_braces_expand_as_the_library_does(pattern: str) -> None:
     ids=range(12),
 )
 def test_n6_brace_bombs_are_refused_at_once(pattern: str) -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     with pytest.raises(LimitExceededError, match="shards"):
         Dataset[Item](pattern).list_shards()
-    assert time.perf_counter() - before < 0.1
+    # A tenth of it untraced; expanding any of these would take minutes.
+    assert time.process_time() - before < 1
 
 
 def test_n6_many_real_shards_are_no_bomb() -> None:
