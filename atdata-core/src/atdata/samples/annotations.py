@@ -18,6 +18,11 @@ from atdata.samples.fields import (
     List,
 )
 
+# The types of aliases made by a `type` statement (PEP 695), of which Python 3.11 has none.
+_ALIASES: tuple[type, ...] = tuple(
+    getattr(typing, name) for name in ("TypeAliasType",) if hasattr(typing, name)
+)
+
 _PLAIN: dict[Any, FieldType] = {
     **{kind.annotation: kind for kind in PRIMITIVES.values()},
     dict: Dict(),
@@ -30,6 +35,7 @@ def parse_annotation(annotation: Any) -> tuple[FieldType, bool]:
     Raises:
         SampleTypeError: the annotation is none of the supported ones.
     """
+    annotation = _expand(annotation)
     if typing.get_origin(annotation) not in (Union, types.UnionType):
         return _parse_required(annotation), False
     inner = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
@@ -38,7 +44,18 @@ def parse_annotation(annotation: Any) -> tuple[FieldType, bool]:
     return _parse_required(inner[0]), True
 
 
+def _expand(annotation: Any) -> Any:
+    """Replace a type alias by what it stands for; from Python 3.12 on numpy's NDArray is one."""
+    alias: Any = typing.get_origin(annotation) or annotation
+    is_alias = isinstance(alias, _ALIASES)
+    if not is_alias:
+        return annotation
+    args = typing.get_args(annotation)
+    return _expand(alias.__value__[args] if args else alias.__value__)
+
+
 def _parse_required(annotation: Any) -> FieldType:
+    annotation = _expand(annotation)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is np.ndarray or origin is np.ndarray:
         return _array(args)

@@ -102,7 +102,9 @@ def _are_equal_arrays(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
         return False
     if a.dtype.names:
         return all(_are_equal_arrays(a[name], b[name]) for name in a.dtype.names)
-    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fcmM"))
+    # Some numpy releases warn of comparing what they then find to be NaN.
+    with np.errstate(invalid="ignore"):
+        return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fcmM"))
 
 
 def check_dtype(dtype: np.dtype[Any]) -> None:
