@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass
@@ -19,6 +20,7 @@ from tests.core.samples.one_field import one_field
 import atdata
 from atdata import DictSample, PackableSample, Schema, packable
 from atdata.errors import FieldError, SampleTypeError
+from atdata.samples.annotations import parse_annotation
 
 T = TypeVar("T")
 ScalarT = TypeVar("ScalarT", bound=np.generic)
@@ -226,3 +228,11 @@ __all__ = [
     "npt",
     "typing",
 ]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="a `type` statement is syntax from 3.12 on")
+def test_aliases_of_types_stand_for_what_they_name() -> None:
+    scope: dict[str, Any] = {"NDArray": NDArray, "np": np}
+    exec("type Image = NDArray[np.uint8]\ntype Maybe[T] = T | None", scope)
+    assert str(parse_annotation(scope["Image"])[0]) == "NDArray[uint8]"
+    assert parse_annotation(scope["Maybe"][int]) == parse_annotation(int | None)
