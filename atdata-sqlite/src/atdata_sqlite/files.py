@@ -57,7 +57,11 @@ def connect(path: Path, mode: Literal["ro", "rw"] = "rw") -> sqlite3.Connection:
     )
     # NORMAL, usual with WAL, may forget the last commits when the power fails. What was
     # acknowledged must last: a dataset's shards are only found through its record.
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
