@@ -134,7 +134,9 @@ def _render(record: LocalSchemaRecord) -> str:
     schema = record.schema
     lines = list(_field_lines(schema)) or ["pass"]
     if record.description:
-        lines.insert(0, repr(str(record.description)))
+        # Python 3.13 cannot compile a docstring with a lone surrogate.
+        text = str(record.description).encode("utf-8", "replace").decode()
+        lines.insert(0, repr(text))
     return _TEMPLATE.format(
         name=schema.name,
         version=record.version,
