@@ -18,10 +18,8 @@ from atdata.samples.fields import (
     List,
 )
 
-# The types of aliases made by a `type` statement (PEP 695), of which Python 3.11 has none.
-_ALIASES: tuple[type, ...] = tuple(
-    getattr(typing, name) for name in ("TypeAliasType",) if hasattr(typing, name)
-)
+# What a `type` statement makes (PEP 695); Python 3.11 has none, and nothing is an instance of ().
+_ALIAS: Any = getattr(typing, "TypeAliasType", ())
 
 _PLAIN: dict[Any, FieldType] = {
     **{kind.annotation: kind for kind in PRIMITIVES.values()},
@@ -47,8 +45,7 @@ def parse_annotation(annotation: Any) -> tuple[FieldType, bool]:
 def _expand(annotation: Any) -> Any:
     """Replace a type alias by what it stands for; from Python 3.12 on numpy's NDArray is one."""
     alias: Any = typing.get_origin(annotation) or annotation
-    is_alias = isinstance(alias, _ALIASES)
-    if not is_alias:
+    if not isinstance(alias, _ALIAS):
         return annotation
     args = typing.get_args(annotation)
     return _expand(alias.__value__[args] if args else alias.__value__)
