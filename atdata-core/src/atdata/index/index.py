@@ -38,7 +38,7 @@ class Index:
 
     Shards are written to ``data_store``. Without one they go to a folder ``data`` beside the file,
     to ``~/.atdata/data`` where the index is on a server, and those of a scratch index to a
-    temporary folder that is removed with it.
+    temporary folder that is removed at exit.
     """
 
     def __init__(
@@ -305,5 +305,5 @@ class Index:
         if self._data_store is not None:
             return self._data_store
         if self._own_store is None:
-            self._own_store = scratch_store(self)
+            self._own_store = scratch_store()
         return self._own_store

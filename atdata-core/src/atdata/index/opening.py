@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -77,10 +77,10 @@ def own_store(
     return None if is_scratch else LocalDiskStore()
 
 
-def scratch_store(owner: object) -> LocalDiskStore:
-    """Open a store in a temporary folder, which is removed with ``owner`` or at exit."""
+def scratch_store() -> LocalDiskStore:
+    """Open a store in a temporary folder, which is removed at exit: entries outlive their index."""
     folder = tempfile.mkdtemp(prefix="atdata-")
-    weakref.finalize(owner, _remove_own, folder, os.getpid())
+    atexit.register(_remove_own, folder, os.getpid())
     return LocalDiskStore(folder)
 
 
