@@ -13,7 +13,8 @@ nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-SOURCES = ("atdata-core/src", "atdata-sqlite/src")
+BACKENDS = ("sqlite", "redis", "postgres", "s3", "atmosphere")
+SOURCES = ("atdata-core/src", *(f"atdata-{name}/src" for name in BACKENDS))
 SUPPORTED = ["3.11", "3.12", "3.13"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -23,7 +24,7 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install(
         *("-c", "constraints.txt"),
         *("-e", "./atdata-core[cli,demo,http,pandas,parquet]"),
-        *("-e", "./atdata-sqlite"),
+        *(part for name in BACKENDS for part in ("-e", f"./atdata-{name}")),
         *("-e", "."),
         *nox.project.dependency_groups(PROJECT, *groups),
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from tests.services.required import unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,17 +16,13 @@ if TYPE_CHECKING:
 settings.register_profile("patient", settings(deadline=None))
 settings.load_profile("patient")
 
-REQUIRED = os.environ.get("ATDATA_REQUIRE", "").split(",")
-
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked torch where torch is absent, or fail it where torch is required."""
     if item.get_closest_marker("torch") is None or find_spec("torch") is not None:
         return
-    missing = "torch is not installed; `python -m nox -s torch` runs the tests that need it"
-    if "torch" in REQUIRED:
-        pytest.fail(missing, pytrace=False)
-    pytest.skip(missing)
+    remedy = "torch is not installed; `python -m nox -s torch` runs the tests that need it"
+    unavailable("torch", remedy)
 
 
 @pytest.fixture(autouse=True)

@@ -70,7 +70,7 @@ def test_each_import_package_says_that_it_is_typed(directory: Path) -> None:
 
 
 def test_every_entry_point_of_ours_can_be_imported() -> None:
-    ours = {"core", "sqlite"}
+    ours = {"core", *(path.name.removeprefix("atdata-") for path in DISTRIBUTIONS[1:])}
     found = {
         point.name: point.load() for point in entry_points(group="atdata") if point.name in ours
     }

@@ -1,0 +1,3 @@
+"""Publishing and loading datasets on the AT Protocol network."""
+
+from __future__ import annotations

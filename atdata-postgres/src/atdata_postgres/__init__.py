@@ -1,0 +1,3 @@
+"""Index provider that keeps records in PostgreSQL."""
+
+from __future__ import annotations

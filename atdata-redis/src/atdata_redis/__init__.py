@@ -1,0 +1,3 @@
+"""Index provider that keeps records in Redis or Valkey."""
+
+from __future__ import annotations

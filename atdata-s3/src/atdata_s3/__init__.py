@@ -1,0 +1,3 @@
+"""Data store and data source on S3 and what speaks like it."""
+
+from __future__ import annotations
