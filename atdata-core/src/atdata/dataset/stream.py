@@ -19,6 +19,11 @@ from atdata.dataset.url import redacted
 from atdata.shards import Rows, read_rows
 
 
+# Samples are made this many at a time: of more, Python's garbage collector goes through those at
+# hand again and again, which takes as long as making them.
+_CHUNK = 256
+
+
 @dataclass(frozen=True)
 class Place:
     """Which of how many readers this one is, over all workers of all nodes."""
@@ -65,7 +70,7 @@ class SampleStream:
             # The first samples are the same for all readers, so one of them reads for all.
             return iter(())
         rows = self._rows(ALONE if cut else place, None if cut else self.shuffle)
-        samples: Iterator[Any] = chain.from_iterable(part.samples(0, len(part)) for part in rows)
+        samples: Iterator[Any] = chain.from_iterable(_chunks(rows))
         for stage in self.stages[:cut]:
             samples = stage.apply(samples)
         if cut and self.shuffle:
@@ -99,6 +104,12 @@ class SampleStream:
         with closing(open_shards(self.source, shards)) as opened:
             for shard, stream in opened:
                 yield from read_rows(stream, redacted(shard), self.sample_type)
+
+
+def _chunks(rows: Iterable[Rows]) -> Iterator[list[Any]]:
+    for part in rows:
+        for start in range(0, len(part), _CHUNK):
+            yield part.samples(start, min(len(part), start + _CHUNK))
 
 
 def this_place() -> Place:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     MetaData,
+    Row,
     Select,
     Table,
     Text,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from atdata.errors import AtdataError, ConflictError, NotFoundError, StorageError
 from atdata.index.provider import (
@@ -39,11 +41,24 @@ from atdata.index.provider import (
 )
 
 
+class _JSONB(UserDefinedType[str]):
+    """PostgreSQL's native JSON, which the driver is told to give and take as text."""
+
+    cache_ok = True
+
+    def get_col_spec(self) -> str:
+        return "JSONB"
+
+
 class Body(TypeDecorator[bytes]):
-    """A JSON object: text here, a native type where a dialect adds its variant."""
+    """A JSON object: native where the database has a type for it, else text."""
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """Choose the database's type."""
+        return _JSONB() if dialect.name == "postgresql" else Text()
 
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Return what the database's driver takes."""
@@ -102,22 +117,17 @@ class SQLProvider(IndexProvider):
         """Do as `IndexProvider.commit` says."""
         # One order of keys for all writers: two of them cannot wait for each other's rows.
         ordered = check_ops(ops)
-        with self._connection() as connection:
-            if not ordered:
-                return
-            self._begin_write(connection)
-            for op in ordered:
-                if op.expect is not ANY:
-                    check_expectation(op, self._read(connection, _GET_LOCKED, op.key))
-            self._write(connection, ordered)
+        with self._translating():
+            self._commit(ordered)
 
     def get(self, key: Key) -> bytes:
         """Do as `IndexProvider.get` says."""
         check_key(key)
-        with self._connection() as connection:
-            body = self._read(connection, _GET, key)
-        if body is None:
+        with self._translating():
+            rows = self._query(_GET, _to_parameters(key))
+        if not rows:
             raise NotFoundError(f"no record {key!r} in the index at {self.location}", key=key)
+        body: bytes = rows[0].body
         return body
 
     def scan(
@@ -132,27 +142,56 @@ class SQLProvider(IndexProvider):
         """Do as `IndexProvider.scan` says."""
         check_scan(kind, name, after, limit)
         statement = _scan(kind, name, after, reverse=reverse).limit(limit)
-        with self._connection() as connection:
-            rows = connection.execute(statement).all()
+        with self._translating():
+            rows = self._query(statement, {})
         return [(Key(kind, row.name, row.version), row.body) for row in rows]
 
     def close(self) -> None:
         """Do as `IndexProvider.close` says."""
         self._disposal()
 
-    def _connection(self) -> AbstractContextManager[Connection]:
-        """Open a transaction that commits at the end, with errors translated."""
-        return self._transaction()
-
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        if not self._disposal.alive:
-            raise StorageError(f"the index at {self.location} is closed; open it again")
+    def _translating(self) -> Iterator[None]:
         try:
-            with self._engine.begin() as connection:
-                yield connection
+            yield
         except SQLAlchemyError as error:
             raise self._translate(error) from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """Open a transaction that commits at the end."""
+        self._check_open()
+        with self._engine.begin() as connection:
+            yield connection
+
+    def _check_open(self) -> None:
+        if not self._disposal.alive:
+            raise StorageError(f"the index at {self.location} is closed; open it again")
+
+    def _query(self, statement: Select[Any], parameters: Mapping[str, str]) -> Sequence[Row[Any]]:
+        """Return what a statement finds at one moment."""
+        with self._connection() as connection:
+            return connection.execute(statement, parameters).all()
+
+    def _commit(self, ops: list[Op]) -> None:
+        """Apply checked operations, which are in key order, or none of them."""
+        with self._connection() as connection:
+            if ops:
+                self._begin_write(connection)
+                self._apply(connection, ops)
+
+    def _apply(self, connection: Connection, ops: list[Op]) -> None:
+        """Hold the expectations against what is there, then write."""
+        expecting = [op for op in ops if op.expect is not ANY]
+        current = self._lock_rows(connection, [op.key for op in expecting]) if expecting else {}
+        for op in expecting:
+            check_expectation(op, current.get(op.key))
+        self._write(connection, ops)
+
+    def _lock_rows(self, connection: Connection, keys: list[Key]) -> dict[Key, bytes]:
+        """Return the values that are there, which stay so until the transaction ends."""
+        found = {key: connection.execute(_GET_LOCKED, _to_parameters(key)).scalar() for key in keys}
+        return {key: body for key, body in found.items() if body is not None}
 
     def _begin_write(self, connection: Connection) -> None:
         """Say to the database that this transaction will write, where it cares."""
@@ -164,10 +203,6 @@ class SQLProvider(IndexProvider):
             return ConflictError(message)
         reason = getattr(error, "orig", None) or error
         return StorageError(f"the index at {self.location} failed: {reason}", path=self.location)
-
-    def _read(self, connection: Connection, statement: Select[Any], key: Key) -> bytes | None:
-        body: bytes | None = connection.execute(statement, _to_parameters(key)).scalar()
-        return body
 
     def _write(self, connection: Connection, ops: list[Op]) -> None:
         puts = [op for op in ops if isinstance(op, Put)]

@@ -186,14 +186,12 @@ class Columns:
 
     def samples(self) -> list[Any]:
         """Make a sample of each row; arrays are writable views of the columns."""
-        names = self.names
-        columns = [kind.values(self.raw[name]) for name, kind in self.form.fields]
-        rows = zip(*columns, strict=True) if names else repeat((), self.length)
+        columns = {name: kind.values(self.raw[name]) for name, kind in self.form.fields}
+        if self.form.sample_type is not DictSample:
+            return builder_of(self.form.sample_type).many(columns, self.length)
+        rows = zip(*columns.values(), strict=True) if columns else repeat((), self.length)
         # Nested maps, because a Python loop would take twice as long.
-        fields = list(map(dict, map(zip, repeat(names), rows)))
-        if self.form.sample_type is DictSample:
-            return list(map(DictSample.from_data, fields))
-        return builder_of(self.form.sample_type).many(fields)
+        return list(map(DictSample.from_data, map(dict, map(zip, repeat(list(columns)), rows))))
 
     def head(self, count: int) -> Columns:
         """Return the first rows, as views."""

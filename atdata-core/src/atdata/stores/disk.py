@@ -109,7 +109,10 @@ class LocalDiskStore(DataStore):
         return self._confined(Path(path), url)
 
     def _confined(self, path: Path, name: str) -> Path:
-        real = Path(os.path.realpath(path))
+        try:
+            real = Path(os.path.realpath(path))
+        except ValueError as error:
+            raise InvalidNameError(f"{name!r:.300} is not a path: {error}", name=name) from error
         inside = real.parts[len(self.root.parts) :] if real.is_relative_to(self.root) else ()
         if not inside or inside[0] == _SPOOL:
             raise InvalidNameError(

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from atdata.testing.lenses import check_lens_laws
 
-__all__ = ["check_lens_laws"]
+if TYPE_CHECKING:
+    from atdata.testing.kit import Kit
+
+__all__ = ["Kit", "check_lens_laws"]
+
+# The kits need pytest, which not everybody has who checks a lens.
+_KITS = {"Kit": "atdata.testing.kit"}
+
+if "pytest" in sys.modules:
+    # Before they are imported: a failed assert in a kit then shows what was compared.
+    sys.modules["pytest"].register_assert_rewrite(*sorted({*_KITS.values()}))
+
+
+def __getattr__(name: str) -> Any:
+    if name in _KITS:
+        return getattr(import_module(_KITS[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
