@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from atdata import plugins
 from atdata.stores.disk import LocalDiskStore
-from atdata.stores.store import Cut, DataStore, ShardInfo
+from atdata.stores.store import Cut, DataStore, Leftover, ShardInfo, new_token, shard_name
 
 if TYPE_CHECKING:
     S3DataStore: Any
 
-__all__ = ["Cut", "DataStore", "LocalDiskStore", "S3DataStore", "ShardInfo"]
+__all__ = [
+    "Cut",
+    "DataStore",
+    "Leftover",
+    "LocalDiskStore",
+    "S3DataStore",
+    "ShardInfo",
+    "new_token",
+    "shard_name",
+]
 
 _FROM_PLUGINS = {"S3DataStore": "s3"}
 

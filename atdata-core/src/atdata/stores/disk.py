@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -21,9 +22,10 @@ from atdata.errors import (
     StorageError,
 )
 from atdata.home import home, make_home
-from atdata.stores.store import DataStore
+from atdata.stores.store import DataStore, Leftover
 
 _SPOOL = ".spool"
+_MARK = "mark"
 _LONGEST_NAME = 255
 # Braces would be expanded when the path is read back as a pattern.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\{}]")
@@ -34,7 +36,8 @@ class LocalDiskStore(DataStore):
 
     The folder is made when the first shard is written. A shard is spooled in ``.spool`` beside the
     data, synced, and linked to its name, so that it appears whole; what a killed writer leaves in
-    ``.spool`` is never listed.
+    ``.spool`` is never listed. A writer holds a lock on its file there, which ends with its
+    process on whatever machine, so that ``abandoned`` finds all that nobody is writing any more.
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
@@ -91,7 +94,35 @@ class LocalDiskStore(DataStore):
             if self._is_default:
                 make_home()
             _make_folder(folder)
-            return _SpoolFile(folder / f"{uuid.uuid4().hex}.tmp")  # type: ignore[return-value]
+            return _open_spool(folder)  # type: ignore[return-value]
+
+    def identify(self) -> str:
+        # Another machine may have a folder of the same path; so the folder itself bears a mark.
+        mark = self.root / _SPOOL / _MARK
+        with _translated(mark):
+            if not mark.exists():
+                with self.spool() as file, suppress(FileExistsError):
+                    file.write(uuid.uuid4().hex.encode())
+                    os.link(file.name, mark)
+            return f"{self.root}#{mark.read_text()}"
+
+    def abandoned(self) -> Iterator[Leftover]:
+        for path in sorted((self.root / _SPOOL).glob("*.tmp")):
+            with _translated(path), suppress(FileNotFoundError), path.open("rb") as file:
+                if _lock(file):
+                    yield Leftover("spool", str(path))
+
+    def remove(self, leftover: Leftover) -> None:
+        if leftover.kind != "spool":
+            super().remove(leftover)
+            return
+        path = Path(leftover.url)
+        if path.parent != self.root / _SPOOL:
+            raise InvalidNameError(f"{path} is no spool file of {self!r}", name=leftover.url)
+        with _translated(path), suppress(FileNotFoundError), path.open("rb") as file:
+            # Removed under the lock: a file that was only just made is its writer's or is gone.
+            if _lock(file):
+                path.unlink()
 
     def _path(self, name: str) -> Path:
         """Return the path of a name, which must not lead out of the root by any way."""
@@ -137,6 +168,10 @@ class _SpoolFile:
         self.name = str(path)
         self._file = path.open("xb", buffering=0)
 
+    def is_ours(self) -> bool:
+        """Lock the file, and tell whether that was before anybody took it for abandoned."""
+        return _lock(self._file) and os.fstat(self._file.fileno()).st_nlink > 0
+
     def write(self, data: bytes) -> int:
         # A nearly full disk takes a part first, and fails at the next.
         rest = memoryview(data)
@@ -155,6 +190,24 @@ class _SpoolFile:
             self._file.close()
         finally:
             Path(self.name).unlink(missing_ok=True)
+
+
+def _open_spool(folder: Path) -> _SpoolFile:
+    while True:
+        file = _SpoolFile(folder / f"{uuid.uuid4().hex}.tmp")
+        if file.is_ours():
+            return file
+        with file:
+            continue
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock an open file for as long as it is open, or tell that another has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_file_name(part: str) -> bool:

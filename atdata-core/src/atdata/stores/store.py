@@ -7,12 +7,13 @@ import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import IO, Any, ClassVar
 
 from atdata.dataset import Dataset
-from atdata.errors import EmptyDatasetError, FieldError
+from atdata.errors import EmptyDatasetError, FieldError, ShardNotFoundError
 from atdata.shards import ShardDigest, ShardWriter
 
 DEFAULT_MAXCOUNT = 100_000
@@ -30,11 +31,25 @@ class ShardInfo:
     split: str | None = None
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """What a writer that died has left in a store: a "shard", an "upload" or a "spool" file.
+
+    ``url`` says where, and ``id`` whatever else its store needs to remove it.
+    """
+
+    kind: str
+    url: str
+    id: str = ""
+
+
 class DataStore(ABC):
     """Takes whole shards under a name and gives URLs for them.
 
     A backend implements the five abstract methods; sharding, naming and digests are the same for
-    all. Stores are picklable values that connect when used, safe for several threads and processes.
+    all. One whose ``put`` leaves traces when its process is killed lists and removes them too, in
+    ``leftovers`` or ``abandoned``, and ``remove``. Stores are picklable values that connect when
+    used, safe for several threads and processes.
     Every method raises ``StorageError`` when the backend fails.
     """
 
@@ -74,6 +89,31 @@ class DataStore(ABC):
         """Open an empty temporary file that a shard is written to before it is put."""
         return tempfile.TemporaryFile()
 
+    def identify(self) -> str:
+        """Return what tells this place from all others, the same through every handle on it.
+
+        It is kept in indexes, so it holds no secrets.
+        """
+        return repr(self)
+
+    def leftovers(self, prefix: str, token: str) -> Iterator[Leftover]:
+        """Yield what the write of that token has left below a prefix.
+
+        A backend adds what it finds beside whole shards, such as uploads that were begun: all
+        names of a write contain ``data--{token}--``. The caller knows that the writer is dead.
+        """
+        mark = f"/data--{token}--"
+        yield from (Leftover("shard", url) for url in self.list(f"{prefix}/") if mark in url)
+
+    def abandoned(self) -> Iterator[Leftover]:
+        """Yield what the store itself knows to belong to no writer alive, whoever began it."""
+        return iter(())
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove what ``leftovers`` or ``abandoned`` found; what is gone already is no error."""
+        with suppress(ShardNotFoundError):
+            self.delete(leftover.url)
+
     def write_shards(
         self,
         ds: Dataset[Any],
@@ -93,10 +133,12 @@ class DataStore(ABC):
         prefix: str,
         cut: Cut | None = None,
         split: str | None = None,
+        token: str | None = None,
     ) -> Sequence[ShardInfo]:
         """Write samples of one type as shards below a prefix, one spooled shard at a time.
 
-        If anything fails, the iterable included, no shard of it stays.
+        The token is in their names; without one a new one is made. If anything fails, the iterable
+        included, no shard of it stays.
 
         Raises:
             EmptyDatasetError: there are no samples.
@@ -104,7 +146,8 @@ class DataStore(ABC):
         """
         with ExitStack() as undo:
             written = []
-            for shard in self._shards(samples, prefix, cut or Cut(), split):
+            names = _names(prefix, token or new_token())
+            for shard in self._shards(samples, names, cut or Cut(), split):
                 undo.callback(self.delete, shard.url)
                 written.append(shard)
             if not written:
@@ -115,18 +158,28 @@ class DataStore(ABC):
         return written
 
     def _shards(
-        self, samples: Iterable[Any], prefix: str, cut: Cut, split: str | None
+        self, samples: Iterable[Any], names: Iterator[str], cut: Cut, split: str | None
     ) -> Iterator[ShardInfo]:
         packed = _Packed(samples)
-        token = uuid.uuid4().hex[:8]
-        number = 0
         while packed.more:
-            name = f"{prefix}/data--{token}--{number:06d}.tar"
             with self.spool() as file:
                 digest = cut.fill(file, packed)
-                url = self.put(name, file)
+                url = self.put(next(names), file)
             yield ShardInfo(url, *digest, split)
-            number += 1
+
+
+def new_token() -> str:
+    """Return what sets the shards of one write apart from those of all others."""
+    return uuid.uuid4().hex[:12]
+
+
+def shard_name(prefix: str, token: str, number: int) -> str:
+    """Return the name of one shard of a write."""
+    return f"{prefix}/data--{token}--{number:06d}.tar"
+
+
+def _names(prefix: str, token: str) -> Iterator[str]:
+    return (shard_name(prefix, token, number) for number in count())
 
 
 @dataclass(frozen=True)
