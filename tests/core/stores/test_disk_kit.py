@@ -1,0 +1,16 @@
+"""``LocalDiskStore`` held to the kit of data stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atdata.testing.stores import DataStoreTests
+
+
+class TestLocalDiskStore(DataStoreTests):
+    @pytest.fixture
+    def options(self, tmp_path: Path) -> dict[str, Any]:
+        return {"store": "disk", "root": tmp_path / "root"}
