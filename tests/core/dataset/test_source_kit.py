@@ -9,7 +9,8 @@ import pytest
 from tests.web_server import Web, serving
 
 from atdata import Dataset
-from atdata.testing.sources import DataSourceTests, MakeSource
+from atdata.testing import DataSourceTests
+from atdata.testing.sources import MakeSource
 
 
 def write(folder: Path, files: Mapping[str, bytes | None]) -> None:

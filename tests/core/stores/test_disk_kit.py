@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from atdata.testing.stores import DataStoreTests
+from atdata.testing import DataStoreTests
 
 
 class TestLocalDiskStore(DataStoreTests):

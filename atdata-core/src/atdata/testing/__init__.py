@@ -10,11 +10,17 @@ from atdata.testing.lenses import check_lens_laws
 
 if TYPE_CHECKING:
     from atdata.testing.kit import Kit
+    from atdata.testing.sources import DataSourceTests
+    from atdata.testing.stores import DataStoreTests
 
-__all__ = ["Kit", "check_lens_laws"]
+__all__ = ["DataSourceTests", "DataStoreTests", "Kit", "check_lens_laws"]
 
 # The kits need pytest, which not everybody has who checks a lens.
-_KITS = {"Kit": "atdata.testing.kit"}
+_KITS = {
+    "DataSourceTests": "atdata.testing.sources",
+    "DataStoreTests": "atdata.testing.stores",
+    "Kit": "atdata.testing.kit",
+}
 
 if "pytest" in sys.modules:
     # Before they are imported: a failed assert in a kit then shows what was compared.
