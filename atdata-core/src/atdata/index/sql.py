@@ -46,7 +46,7 @@ class _JSONB(UserDefinedType[str]):
 
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         return "JSONB"
 
 
