@@ -1,0 +1,125 @@
+"""How a bucket is reached: endpoint, region and keys, in every spelling that is documented."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from dotenv import dotenv_values
+
+from atdata.errors import StorageError
+
+# User and password in an endpoint would end up in URLs that are shown and stored.
+_ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#@\s]*)?", re.IGNORECASE)
+_ID, _SECRET, _TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a server is and whose keys are used: these, or else those that the SDK finds.
+
+    What is found by the SDK is never kept here, so it is never pickled. With ``anonymous`` no keys
+    are looked for at all.
+    """
+
+    endpoint: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    region: str | None = None
+    anonymous: bool = False
+
+    def __post_init__(self) -> None:
+        if self.endpoint is not None and not _ENDPOINT.fullmatch(self.endpoint):
+            raise ValueError("an S3 endpoint is an http or https URL without user or query")
+        if (self.access_key is None) != (self.secret_key is None):
+            missing = "access" if self.access_key is None else "secret"
+            raise ValueError(
+                f"an access key and a secret key go together; the {missing} key is missing"
+            )
+        if self.anonymous and self.access_key is not None:
+            raise TypeError("anonymous access takes no keys")
+
+    def to_credentials(self) -> dict[str, str]:
+        """Return what is known by its ``AWS_*`` name, secrets included."""
+        names = ("AWS_ENDPOINT", _ID, _SECRET, _TOKEN, "AWS_REGION")
+        values = (
+            self.endpoint,
+            self.access_key,
+            self.secret_key,
+            self.session_token,
+            self.region,
+        )
+        return {name: value for name, value in zip(names, values, strict=True) if value}
+
+    @property
+    def shown(self) -> str:
+        """What the repr of a store or source says of it, behind what it says itself."""
+        shown = {"endpoint": self.endpoint, "region": self.region}
+        parts = [f", {name}={value!r}" for name, value in shown.items() if value]
+        keys = ", credentials=***" if self.access_key else ", anonymous=True" * self.anonymous
+        return "".join(parts) + keys
+
+
+Credentials = Access | Mapping[str, str] | str | os.PathLike[str]
+
+
+def make_access(
+    credentials: Credentials | None,
+    endpoint: str | None = None,
+    endpoint_url: str | None = None,
+    region: str | None = None,
+) -> Access:
+    """Combine credentials with an endpoint and region, which take precedence over theirs.
+
+    Raises:
+        ValueError: a key is missing from the credentials, or the endpoint is not a URL.
+        StorageError: the file of credentials cannot be read.
+        TypeError: ``endpoint`` and ``endpoint_url`` differ.
+    """
+    if None not in (endpoint, endpoint_url) and endpoint != endpoint_url:
+        raise TypeError("endpoint and endpoint_url are the same; give one")
+    access = credentials if isinstance(credentials, Access) else _read(credentials)
+    return replace(
+        access,
+        endpoint=endpoint or endpoint_url or access.endpoint,
+        region=region or access.region,
+    )
+
+
+def _read(credentials: Mapping[str, str] | str | os.PathLike[str] | None) -> Access:
+    if credentials is None:
+        return Access()
+    if isinstance(credentials, Mapping):
+        where, given = "the mapping of credentials", dict[str, str | None](credentials)
+    else:
+        where = os.fspath(credentials)
+        given = _read_file(where)
+    for key in (_ID, _SECRET):
+        if not given.get(key):
+            raise ValueError(f"{where} has no {key}; give it, or leave all to the SDK")
+    return Access(
+        _first(given, "AWS_ENDPOINT", "AWS_ENDPOINT_URL"),
+        given[_ID],
+        given[_SECRET],
+        given.get(_TOKEN) or None,
+        _first(given, "AWS_REGION", "AWS_DEFAULT_REGION"),
+    )
+
+
+def _read_file(path: str) -> dict[str, str | None]:
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            # A secret may hold a dollar sign.
+            return dotenv_values(stream=file, interpolate=False)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}", path=path) from error
+    except UnicodeDecodeError:
+        # What cannot be decoded is in the error, and may be secret.
+        raise StorageError(f"{path} is not a text of KEY=value lines", path=path) from None
+
+
+def _first(given: Mapping[str, str | None], *keys: str) -> str | None:
+    return next((value for key in keys if (value := given.get(key))), None)

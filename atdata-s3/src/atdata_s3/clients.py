@@ -1,0 +1,70 @@
+"""The SDK's clients: one for each way of access, made when first needed in a process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from atdata_s3.access import Access
+from atdata_s3.failures import ask
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 30
+ATTEMPTS = 4
+# A dataset may have several readers, each with a connection.
+_CONNECTIONS = 32
+_REGION = "us-east-1"
+
+_clients: dict[tuple[Access, int], Any] = {}
+_lock = threading.Lock()
+
+
+def client_of(access: Access) -> Any:
+    """Return this process's client, which all threads share.
+
+    Keys that the SDK has to find are looked for again when the ``AWS_*`` environment changes.
+    """
+    key = access, _environment() if access.access_key is None else 0
+    with _lock:
+        if key not in _clients:
+            _clients[key] = ask("S3", partial(_connect, access))
+        return _clients[key]
+
+
+def _connect(access: Access) -> Any:
+    session = boto3.session.Session(
+        access.access_key, access.secret_key, access.session_token, access.region
+    )
+    # Buckets that everyone may read need no keys.
+    is_anonymous = access.anonymous or session.get_credentials() is None
+    config = Config(
+        signature_version=UNSIGNED if is_anonymous else None,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        max_pool_connections=_CONNECTIONS,
+        # Servers other than Amazon's refuse checksums that are newer than they are.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    region = access.region or session.region_name or _REGION
+    return session.client("s3", region, endpoint_url=access.endpoint, config=config)
+
+
+def _environment() -> int:
+    return hash(frozenset(item for item in os.environ.items() if item[0].startswith("AWS_")))
+
+
+def _forget() -> None:
+    # The parent's sockets are not for a child, and its lock may be held by a thread it lacks.
+    global _clients, _lock
+    _clients, _lock = {}, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

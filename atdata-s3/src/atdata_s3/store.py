@@ -1,0 +1,160 @@
+"""``S3DataStore``: shards as objects below a prefix of a bucket."""
+
+# ruff: noqa: D102 -- DataStore documents what every store does.
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import IO, Any, cast
+
+from atdata.dataset import Dataset, as_source
+from atdata.dataset.braces import expand_braces
+from atdata.errors import InvalidNameError, ShardNotFoundError
+from atdata.stores.store import DEFAULT_MAXCOUNT, DEFAULT_MAXSIZE, DataStore
+from atdata_s3.access import Access, Credentials, make_access
+from atdata_s3.clients import client_of
+from atdata_s3.failures import ask
+from atdata_s3.names import S3Object, check_bucket
+from atdata_s3.source import S3Source
+from atdata_s3.stream import ObjectStream
+from atdata_s3.uploads import upload
+
+_SUFFIX = ".tar"
+# Braces would be expanded when the URL is read back as a pattern.
+_FORBIDDEN = re.compile(r"[\\{}]")
+_LONGEST_LIFE = 7 * 24 * 3600
+
+
+class S3DataStore(DataStore):
+    """Keeps shards in a bucket that exists; their URLs are ``s3://bucket/prefix/name``.
+
+    ``credentials`` is a mapping with ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and
+    optionally ``AWS_SESSION_TOKEN``, ``AWS_ENDPOINT`` and ``AWS_REGION``, or the path of a
+    ``.env`` file with these; without any, the SDK finds keys where it always does. Pickling
+    includes the keys that were given, never those that were found; neither are shown.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        bucket: str,
+        prefix: str = "",
+        endpoint: str | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+    ) -> None:
+        check_bucket(bucket)
+        self._bucket = bucket
+        self._prefix = f"{stripped}/" if (stripped := prefix.strip("/")) else ""
+        if self._prefix:
+            S3Object(bucket, self._prefix)
+        self._access = make_access(credentials, endpoint, endpoint_url, region)
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that all shards are in."""
+        return self._bucket
+
+    @property
+    def prefix(self) -> str:
+        """What all keys begin with: nothing, or something that ends with a slash."""
+        return self._prefix
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What was given to reach the bucket, secrets included, by its ``AWS_*`` name."""
+        return self._access.to_credentials()
+
+    def write_shards(
+        self,
+        ds: Dataset[Any],
+        *,
+        prefix: str,
+        maxcount: int = DEFAULT_MAXCOUNT,
+        maxsize: int = DEFAULT_MAXSIZE,
+        cache_local: bool = False,  # noqa: ARG002 -- documented; shards are always spooled locally
+    ) -> builtins.list[str]:
+        return super().write_shards(ds, prefix=prefix, maxcount=maxcount, maxsize=maxsize)
+
+    def put(self, name: str, shard: IO[bytes]) -> str:
+        if _FORBIDDEN.search(name) or not all(name.split("/")):
+            raise InvalidNameError(
+                f"{name!r:.300} cannot name a shard; give a short relative path", name=name
+            )
+        target = S3Object(self._bucket, self._prefix + name)
+        upload(client_of(self._access), target, shard)
+        return target.url
+
+    def open(self, url: str, offset: int = 0) -> IO[bytes]:
+        target = self._own(url)
+        return cast("IO[bytes]", ObjectStream(client_of(self._access), target, offset))
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        where = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
+        paginator = client_of(self._access).get_paginator("list_objects_v2")
+        pages = iter(paginator.paginate(**where))
+        while (page := ask(f"s3://{self._bucket}", partial(next, pages, None))) is not None:
+            for found in page.get("Contents", ()):
+                if found["Key"].endswith(_SUFFIX):
+                    yield f"s3://{self._bucket}/{found['Key']}"
+
+    def delete(self, url: str) -> None:
+        target, client = self._own(url), client_of(self._access)
+        # Deleting what is not there succeeds.
+        ask(url, client.head_object, **target.arguments)
+        ask(url, client.delete_object, **target.arguments)
+
+    def create_source(self, urls: Sequence[str]) -> Any:
+        shards = [shard for url in urls for shard in expand_braces(url)]
+        own = [shard.startswith(f"s3://{self._bucket}/") for shard in shards]
+        if not any(own):
+            return as_source(shards)
+        if not all(own):
+            raise InvalidNameError(
+                f"one source reads one bucket; {shards[own.index(False)]!r:.300} is not in "
+                f"{self._bucket}"
+            )
+        keys = [S3Object.from_url(shard).key for shard in shards]
+        return S3Source(self._bucket, keys, credentials=self._access)
+
+    def read_url(self, url: str, *, expires: int | None = None) -> str:
+        """Turn a stored URL into one that web clients open, where an endpoint was given.
+
+        With ``expires``, a number of seconds of at most a week, whoever has the result may read the
+        shard for so long: it is signed with this store's keys, so do not keep it anywhere.
+        """
+        if expires is not None:
+            return self._presigned(url, expires)
+        if self._access.endpoint is None or not url.lower().startswith("s3://"):
+            return url
+        return S3Object.from_url(url).web_url(self._access.endpoint)
+
+    def _presigned(self, url: str, expires: int) -> str:
+        if not 0 < expires <= _LONGEST_LIFE:
+            raise ValueError(f"a signed URL expires after 1 to {_LONGEST_LIFE} seconds")
+        sign = client_of(self._access).generate_presigned_url
+        arguments = {"Params": self._own(url).arguments, "ExpiresIn": expires}
+        return cast("str", ask(url, partial(sign, "get_object"), **arguments))
+
+    def _own(self, url: str) -> S3Object:
+        if not url.startswith(f"s3://{self._bucket}/{self._prefix}"):
+            raise ShardNotFoundError(f"{url!r:.300} is not a shard of {self!r}", shard=url)
+        return S3Object.from_url(url)
+
+    @property
+    def _identity(self) -> tuple[str, str, Access]:
+        return self._bucket, self._prefix, self._access
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, S3DataStore) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __repr__(self) -> str:
+        prefix = f", prefix={self._prefix!r}" if self._prefix else ""
+        return f"S3DataStore(bucket={self._bucket!r}{prefix}{self._access.shown})"

@@ -1,0 +1,156 @@
+"""Creating an object from a file, whole or not at all, and never in place of another."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import IO, Any
+
+from atdata.errors import AtdataError, ConflictError, ShardNotFoundError, StorageError
+from atdata_s3.failures import ask
+from atdata_s3.names import S3Object
+
+# Each part is read from the file as it is sent, so memory does not grow with it.
+PART = 16 << 20
+MAX_PARTS = 10_000
+PARALLEL = 4
+# Tells whether an object is the one an upload made when the answer to it was lost.
+_MARK = "atdata-upload"
+# How servers answer that do not know conditions on writes.
+_UNCONDITIONAL = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "501"})
+
+
+def upload(client: Any, target: S3Object, file: IO[bytes]) -> None:
+    """Create an object from the whole of a file that has a number, positioned anywhere.
+
+    Raises:
+        ConflictError: there is one already.
+        StorageError: it cannot be stored; then nothing of it stays.
+    """
+    file.flush()
+    number = file.fileno()
+    size = os.fstat(number).st_size
+    new = _NewObject(client, target)
+    if new.exists():
+        raise ConflictError(f"there is a shard at {target.url} already", url=target.url)
+    if size < 2 * PART:
+        new.create(client.put_object, Body=FilePart(number, 0, size), Metadata=new.metadata)
+    else:
+        _send_parts(new, number, size)
+
+
+class _NewObject:
+    """An object that is to be created, and requests about it."""
+
+    def __init__(self, client: Any, target: S3Object) -> None:
+        self.client = client
+        self.target = target
+        self.metadata = {_MARK: uuid.uuid4().hex}
+
+    def ask(self, act: Callable[..., Any], **arguments: Any) -> Any:
+        return ask(self.target.url, act, **self.target.arguments, **arguments)
+
+    def exists(self, *, is_ours: bool = False) -> bool:
+        """Whether there is an object of that name, or the very one that is made here."""
+        try:
+            found = self.ask(self.client.head_object)
+        except ShardNotFoundError:
+            return False
+        return not is_ours or found.get("Metadata", {}).get(_MARK) == self.metadata[_MARK]
+
+    def create(self, act: Callable[..., Any], **arguments: Any) -> None:
+        """Send the request that makes the object appear, unless there is one by now."""
+        try:
+            self._create(act, **arguments)
+        except AtdataError:
+            # The answer to a request may be lost, and the next one then finds our own object.
+            with suppress(StorageError):
+                if self.exists(is_ours=True):
+                    return
+            raise
+
+    def _create(self, act: Callable[..., Any], **arguments: Any) -> None:
+        try:
+            self.ask(act, IfNoneMatch="*", **arguments)
+        except StorageError as error:
+            if error.details["code"] not in _UNCONDITIONAL:
+                raise
+            self.ask(act, **arguments)
+
+
+def _send_parts(new: _NewObject, file: int, size: int) -> None:
+    client = new.client
+    upload_id = new.ask(client.create_multipart_upload, Metadata=new.metadata)["UploadId"]
+    try:
+        parts = _send_all(new, file, size, upload_id)
+        # A server that ignores the condition on this request overwrites; there are such.
+        if new.exists():
+            raise ConflictError(f"there is a shard at {new.target.url} already", url=new.target.url)
+        complete = partial(client.complete_multipart_upload, UploadId=upload_id)
+        new.create(complete, MultipartUpload={"Parts": parts})
+    except BaseException:
+        with suppress(AtdataError):
+            new.ask(client.abort_multipart_upload, UploadId=upload_id)
+        raise
+
+
+def _send_all(new: _NewObject, file: int, size: int, upload_id: str) -> list[dict[str, Any]]:
+    length = max(PART, -(-size // MAX_PARTS))
+    send = partial(_send_part, new, upload_id)
+    bodies = [FilePart(file, at, min(length, size - at)) for at in range(0, size, length)]
+    with ThreadPoolExecutor(PARALLEL, "atdata-upload") as pool:
+        try:
+            return list(pool.map(send, range(1, len(bodies) + 1), bodies))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _send_part(new: _NewObject, upload_id: str, number: int, body: FilePart) -> dict[str, Any]:
+    sent = new.ask(new.client.upload_part, UploadId=upload_id, PartNumber=number, Body=body)
+    return {"PartNumber": number, "ETag": sent["ETag"]}
+
+
+class FilePart(io.RawIOBase):
+    """A stretch of an open file as a file of its own; threads may each have one of the same."""
+
+    def __init__(self, file: int, start: int, length: int) -> None:
+        self._file = file
+        self._start = start
+        self._length = length
+        self._at = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def readable(self) -> bool:
+        """Return True, as files do."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True: a request that is repeated starts over."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to an offset in the stretch."""
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
+        self._at = max(0, origin + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """Return the offset in the stretch."""
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer as far as the stretch goes."""
+        wanted = min(len(buffer), self._length - self._at)
+        count = os.preadv(
+            self._file, [memoryview(buffer)[: max(0, wanted)]], self._start + self._at
+        )
+        self._at += count
+        return count
