@@ -38,6 +38,11 @@ def put_own_content(options: Mapping[str, Any], name: str) -> bytes | None:
     return content(writer) if try_put(open_store(options), name, writer) else None
 
 
+def identify(options: Mapping[str, Any]) -> str:
+    """Return what a store opened here is known by."""
+    return open_store(options).identify()
+
+
 def use(store: DataStore, prefix: str) -> bool:
     """Put, list, read and delete a few shards, and tell whether all went well."""
     urls = {put(store, f"{prefix}/{n}.tar", content(n)): content(n) for n in range(4)}
