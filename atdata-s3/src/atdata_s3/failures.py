@@ -28,6 +28,7 @@ _BAD_SECRET = StorageError, "{where}: the secret key is not that of the access k
 _EXPIRED = StorageError, "{where}: the session token has expired or is invalid; get a new one"
 _NO_KEYS = StorageError, "{where}: no complete credentials were found; give them, or set AWS_*"
 _TAKEN = ConflictError, "there is a shard at {where} already"
+_NO_UPLOAD = StorageError, "the upload of {where} was removed before it was complete; try again"
 _BAD_NAME = InvalidNameError, "the server takes no object of the name {where}; choose another"
 _CLOCK = StorageError, "{where}: this machine's clock is wrong, so requests are refused; set it"
 _BUSY = StorageError, "{where}: the server is too busy, also after retries; try again later"
@@ -56,6 +57,7 @@ _FAILURES: dict[str, tuple[type[AtdataError], str]] = {
     "PreconditionFailed": _TAKEN,
     "ConditionalRequestConflict": _TAKEN,
     "412": _TAKEN,
+    "NoSuchUpload": _NO_UPLOAD,
     "KeyTooLongError": _BAD_NAME,
     "InvalidObjectName": _BAD_NAME,
     "XMinioInvalidObjectName": _BAD_NAME,

@@ -6,21 +6,21 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, Any, cast
 
 from atdata.dataset import Dataset, as_source
 from atdata.dataset.braces import expand_braces
 from atdata.errors import InvalidNameError, ShardNotFoundError
-from atdata.stores.store import DEFAULT_MAXCOUNT, DEFAULT_MAXSIZE, DataStore
+from atdata.stores.store import DEFAULT_MAXCOUNT, DEFAULT_MAXSIZE, DataStore, Leftover
 from atdata_s3.access import Access, Credentials, make_access
 from atdata_s3.clients import client_of
 from atdata_s3.failures import ask
 from atdata_s3.names import S3Object, check_bucket
 from atdata_s3.source import S3Source
 from atdata_s3.stream import ObjectStream
-from atdata_s3.uploads import upload
+from atdata_s3.uploads import UPLOAD, abort, upload
 
 _SUFFIX = ".tar"
 # Braces would be expanded when the URL is read back as a pattern.
@@ -29,7 +29,7 @@ _LONGEST_LIFE = 7 * 24 * 3600
 
 
 class S3DataStore(DataStore):
-    """Keeps shards in a bucket that exists; their URLs are ``s3://bucket/prefix/name``.
+    """Keeps shards in a bucket, which exists; their URLs are ``s3://bucket/prefix/name``.
 
     ``credentials`` is a mapping with ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and
     optionally ``AWS_SESSION_TOKEN``, ``AWS_ENDPOINT`` and ``AWS_REGION``, or the path of a
@@ -95,12 +95,16 @@ class S3DataStore(DataStore):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         where = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
-        paginator = client_of(self._access).get_paginator("list_objects_v2")
-        pages = iter(paginator.paginate(**where))
-        while (page := ask(f"s3://{self._bucket}", partial(next, pages, None))) is not None:
+        for page in self._pages("list_objects_v2", where):
             for found in page.get("Contents", ()):
                 if found["Key"].endswith(_SUFFIX):
                     yield f"s3://{self._bucket}/{found['Key']}"
+
+    def _pages(self, act: str, where: Mapping[str, str]) -> Iterator[Any]:
+        pages = iter(client_of(self._access).get_paginator(act).paginate(**where))
+        end: dict[str, Any] = {}
+        while (page := ask(f"s3://{self._bucket}", partial(next, pages, end))) is not end:
+            yield page
 
     def delete(self, url: str) -> None:
         target, client = self._own(url), client_of(self._access)
@@ -132,6 +136,25 @@ class S3DataStore(DataStore):
         if self._access.endpoint is None or not url.lower().startswith("s3://"):
             return url
         return S3Object.from_url(url).web_url(self._access.endpoint)
+
+    def identify(self) -> str:
+        # The SDK may have found the endpoint, and the same bucket of another server is another.
+        return f"{client_of(self._access).meta.endpoint_url} s3://{self._bucket}/{self._prefix}"
+
+    def leftovers(self, prefix: str, token: str) -> Iterator[Leftover]:
+        yield from super().leftovers(prefix, token)
+        where = {"Bucket": self._bucket, "Prefix": f"{self._prefix}{prefix}/"}
+        for page in self._pages("list_multipart_uploads", where):
+            for begun in page.get("Uploads", ()):
+                if f"/data--{token}--" in begun["Key"]:
+                    url = S3Object(self._bucket, begun["Key"]).url
+                    yield Leftover(UPLOAD, url, begun["UploadId"])
+
+    def remove(self, leftover: Leftover) -> None:
+        if leftover.kind == UPLOAD:
+            abort(client_of(self._access), self._own(leftover.url), leftover.id)
+        else:
+            super().remove(leftover)
 
     def _presigned(self, url: str, expires: int) -> str:
         if not 0 < expires <= _LONGEST_LIFE:

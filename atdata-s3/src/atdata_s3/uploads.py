@@ -19,6 +19,8 @@ from atdata_s3.names import S3Object
 PART = 16 << 20
 MAX_PARTS = 10_000
 PARALLEL = 4
+# What a store calls these among its leftovers.
+UPLOAD = "upload"
 # Tells whether an object is the one an upload made when the answer to it was lost.
 _MARK = "atdata-upload"
 # How servers answer that do not know conditions on writes.
@@ -83,6 +85,15 @@ class _NewObject:
             self.ask(act, **arguments)
 
 
+def abort(client: Any, target: S3Object, upload_id: str) -> None:
+    """Remove the parts of an upload that was begun; one that is gone already is no error."""
+    try:
+        ask(target.url, client.abort_multipart_upload, **target.arguments, UploadId=upload_id)
+    except StorageError as error:
+        if error.details["code"] != "NoSuchUpload":
+            raise
+
+
 def _send_parts(new: _NewObject, file: int, size: int) -> None:
     client = new.client
     upload_id = new.ask(client.create_multipart_upload, Metadata=new.metadata)["UploadId"]
@@ -95,7 +106,7 @@ def _send_parts(new: _NewObject, file: int, size: int) -> None:
         new.create(complete, MultipartUpload={"Parts": parts})
     except BaseException:
         with suppress(AtdataError):
-            new.ask(client.abort_multipart_upload, UploadId=upload_id)
+            abort(client, new.target, upload_id)
         raise
 
 
