@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 from atdata.testing.lenses import check_lens_laws
 
 if TYPE_CHECKING:
+    from atdata.testing.index_providers import IndexProviderTests
     from atdata.testing.kit import Kit
     from atdata.testing.sources import DataSourceTests
     from atdata.testing.stores import DataStoreTests
 
-__all__ = ["DataSourceTests", "DataStoreTests", "Kit", "check_lens_laws"]
+__all__ = ["DataSourceTests", "DataStoreTests", "IndexProviderTests", "Kit", "check_lens_laws"]
 
 # The kits need pytest, which not everybody has who checks a lens.
 _KITS = {
     "DataSourceTests": "atdata.testing.sources",
     "DataStoreTests": "atdata.testing.stores",
+    "IndexProviderTests": "atdata.testing.index_providers",
     "Kit": "atdata.testing.kit",
 }
 

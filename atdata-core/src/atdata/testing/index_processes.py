@@ -1,0 +1,96 @@
+"""What the kits for indexes do in other processes, away from pytest, which is slow to import."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+from atdata.dataset import Dataset
+from atdata.errors import ConflictError
+from atdata.index import Index
+from atdata.index.provider import ABSENT, IndexProvider, Key, Put
+from atdata.testing.children import Tell
+from atdata.testing.readings import Reading
+
+ROUND_KEYS = [Key("rounds", f"{number}", "") for number in range(5)]
+
+
+@contextmanager
+def opened(options: Mapping[str, Any]) -> Iterator[IndexProvider]:
+    """Open a provider through the public door for as long as the block runs."""
+    with closing(Index(**options).provider) as store:
+        yield store
+
+
+def append(store: IndexProvider, writer: str, count: int) -> None:
+    """Append as writers of revisions do: look for the last, try the next, look again."""
+    for number in range(count):
+        body = json.dumps({"writer": writer, "number": number}).encode()
+        while not _append_next(store, body):
+            pass
+
+
+def _append_next(store: IndexProvider, body: bytes) -> bool:
+    last = store.scan("k", "n", reverse=True, limit=1)
+    version = int(last[0][0].version) + 1 if last else 1
+    try:
+        store.commit([Put(Key("k", "n", f"{version:08d}"), body, ABSENT)])
+    except ConflictError:
+        return False
+    return True
+
+
+def increment(store: IndexProvider, key: Key, count: int) -> None:
+    """Add one to the number in a record, again and again, losing no other writer's."""
+    for _ in range(count):
+        while not _increment_once(store, key):
+            pass
+
+
+def _increment_once(store: IndexProvider, key: Key) -> bool:
+    current = store.get(key)
+    body = json.dumps({"n": json.loads(current)["n"] + 1}).encode()
+    try:
+        store.commit([Put(key, body, expect=current)])
+    except ConflictError:
+        return False
+    return True
+
+
+def publish_versions(options: Mapping[str, Any], count: int) -> list[str]:
+    """Publish one schema under automatic versions, and return their references."""
+    with Index(**options) as index:
+        return [index.publish_schema(Reading) for _ in range(count)]
+
+
+def insert_revisions(options: Mapping[str, Any], count: int) -> list[int]:
+    """Register datasets under one name, and return the revisions they became."""
+    with Index(**options) as index:
+        datasets = [Dataset[Reading](f"https://example.org/{n}.tar") for n in range(count)]
+        return [index.add_entry(ds, name="mine").revision for ds in datasets]
+
+
+def put_and_list(store: IndexProvider, key: Key) -> list[Key]:
+    """Use a handle that came from elsewhere: put one record, and return all keys of its kind."""
+    with closing(store):
+        store.commit([Put(key, b"{}", ABSENT)])
+        return [key for key, _ in store.scan(key.kind)]
+
+
+def open_put_and_list(options: Mapping[str, Any], key: Key) -> list[Key]:
+    """Open a handle, put one record, and return all keys of its kind."""
+    with opened(options) as store:
+        return put_and_list(store, key)
+
+
+def write_rounds(tell: Tell, options: Mapping[str, Any]) -> None:
+    """Write the number of the round to all records of a kind in one commit, and tell it."""
+    with opened(options) as store:
+        number = 0
+        while True:
+            number += 1
+            body = json.dumps({"n": number, "pad": "x" * 5000}).encode()
+            store.commit(Put(key, body) for key in ROUND_KEYS)
+            tell(number)
