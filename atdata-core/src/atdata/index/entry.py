@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypedDict, cast
 
-from atdata.errors import CorruptDataError, FieldError
+from atdata.errors import CorruptDataError, FieldError, NotFoundError
 from atdata.index.cids import entry_cid
 from atdata.index.metadata import to_json_object
+from atdata.index.old_rows import ENTRY_KEY, from_hash, to_body, to_hash
 from atdata.stores import ShardInfo
 
 
@@ -146,6 +147,34 @@ class LocalDatasetEntry:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             message = f"a dataset record of the index cannot be read: {error}"
             raise CorruptDataError(message) from error
+
+    def write_to(self, redis: Any) -> None:
+        """Store the entry in Redis as earlier releases did, in place of one with the same CID.
+
+        An index does not see it there, except when it is made in that database later.
+        """
+        key = f"{ENTRY_KEY}{self.cid}"
+        with redis.pipeline() as pipeline:
+            pipeline.delete(key)
+            pipeline.hset(key, mapping=to_hash({**self._fields, "cid": self.cid}))
+            pipeline.execute()
+
+    @classmethod
+    def from_redis(cls, redis: Any, cid: str) -> LocalDatasetEntry:
+        """Read an entry that `write_to` or an earlier release stored.
+
+        ``NotFoundError``, which is a KeyError, if there is none; ``CorruptDataError`` if it cannot
+        be read.
+        """
+        # A client that decodes replies would fail at the msgpack in them.
+        fields = redis.execute_command("HGETALL", f"{ENTRY_KEY}{cid}", NEVER_DECODE=True)
+        if not fields:
+            raise NotFoundError(f"no dataset with CID {cid!r:.120} in this database", cid=cid)
+        try:
+            return cls(**{**to_body(from_hash(fields, cid), 1), "created_at": None})
+        except (ValueError, TypeError, OverflowError) as error:
+            message = f"the hash {ENTRY_KEY}{cid:.120} cannot be read: {error}"
+            raise CorruptDataError(message, cid=cid) from error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LocalDatasetEntry) and self.to_record() == other.to_record()

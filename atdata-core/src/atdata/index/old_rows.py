@@ -1,4 +1,4 @@
-"""Records made from the rows that earlier atdata releases kept in their SQL tables."""
+"""Records made from the SQL rows and Redis hashes that earlier atdata releases kept."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgpack
 
@@ -20,11 +20,12 @@ from atdata.index.provider import Key, check_key
 
 Record = tuple[Key, bytes]
 
+ENTRY_KEY = "LocalDatasetEntry:"
 _EPOCH = "1970-01-01"
 
 
 class OldEntry(NamedTuple):
-    """One row of the table ``dataset_entries``; lists and maps are msgpack."""
+    """One row of the table ``dataset_entries``, or one hash; lists and maps are msgpack."""
 
     cid: str | None
     name: str
@@ -35,7 +36,34 @@ class OldEntry(NamedTuple):
     created_at: str | None
 
 
-def records_from_entries(rows: Iterable[OldEntry]) -> Iterator[Record]:
+def from_hash(fields: Mapping[bytes, bytes], cid: str) -> OldEntry:
+    """Return what a Redis hash under ``LocalDatasetEntry:{cid}`` says; hashes bear no time."""
+    text = {name: value.decode(errors="replace") for name, value in fields.items()}
+    return OldEntry(
+        text.get(b"cid", cid),
+        text.get(b"name", ""),
+        text.get(b"schema_ref", ""),
+        fields.get(b"data_urls", b""),
+        fields.get(b"metadata"),
+        text.get(b"legacy_uuid"),
+        None,
+    )
+
+
+def to_hash(body: Mapping[str, Any]) -> dict[str, str | bytes]:
+    """Return the Redis hash that earlier releases read as this dataset record."""
+    fields: dict[str, str | bytes] = {name: body[name] for name in ("name", "schema_ref", "cid")}
+    fields["data_urls"] = msgpack.packb(body["data_urls"])
+    if body["metadata"] is not None:
+        fields["metadata"] = msgpack.packb(body["metadata"])
+    if body.get("legacy_uuid") is not None:
+        fields["legacy_uuid"] = body["legacy_uuid"]
+    return fields
+
+
+def records_from_entries(
+    rows: Iterable[OldEntry], place: str = "table dataset_entries"
+) -> Iterator[Record]:
     """Yield the records of datasets, given oldest first: rows of one name become its revisions.
 
     What JSON cannot hold in ``metadata`` changes its form: bytes become ``{"$bytes": base64}``,
@@ -48,7 +76,7 @@ def records_from_entries(rows: Iterable[OldEntry]) -> Iterator[Record]:
         try:
             records = _from_entry(row, revisions[row.name] + 1)
         except (AtdataError, ValueError, TypeError, OverflowError) as error:
-            _warn(f"dataset {row.name!r} ({row.cid})", "dataset_entries", error)
+            leave(f"dataset {row.name!r} ({row.cid})", place, error)
             continue
         revisions[row.name] += 1
         newest[row.name] = records[0]
@@ -56,16 +84,25 @@ def records_from_entries(rows: Iterable[OldEntry]) -> Iterator[Record]:
     yield from newest.values()
 
 
-def records_from_schemas(rows: Iterable[tuple[str, str, str]]) -> Iterator[Record]:
+def records_from_schemas(
+    rows: Iterable[tuple[str, str, str]], place: str = "table schemas"
+) -> Iterator[Record]:
     """Yield the records of schemas, given as name, version and JSON text."""
     for name, version, text in rows:
         try:
             yield _to_record(Key("schema", name, version), json.loads(text))
         except (AtdataError, ValueError, TypeError, RecursionError) as error:
-            _warn(f"schema {name!r} {version!r}", "schemas", error)
+            leave(f"schema {name!r} {version!r}", place, error)
 
 
-def _from_entry(row: OldEntry, revision: int) -> list[Record]:
+def leave(thing: str, place: str, error: Exception) -> None:
+    """Warn that something of an earlier release is not taken over, and where it stays."""
+    message = f"{thing} of an earlier release was not taken over and stays in {place}"
+    warnings.warn(f"{message}: {error}", stacklevel=2)
+
+
+def to_body(row: OldEntry, revision: int) -> dict[str, Any]:
+    """Return a dataset record; ValueError, TypeError or OverflowError if it cannot be read."""
     urls = msgpack.unpackb(row.data_urls)
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         raise ValueError("data_urls is no list of strings")
@@ -88,13 +125,17 @@ def _from_entry(row: OldEntry, revision: int) -> list[Record]:
     }
     if row.legacy_uuid is not None:
         body["legacy_uuid"] = row.legacy_uuid
+    return cast("dict[str, Any]", _to_json(body))
+
+
+def _from_entry(row: OldEntry, revision: int) -> list[Record]:
+    body = to_body(row, revision)
     number = f"{revision:08d}"
+    pointer = {"name": row.name, "revision": revision}
     return [
         _to_record(Key("dataset", row.name, ""), body),
         _to_record(Key("revision", row.name, number), body),
-        _to_record(
-            Key("cid", cid, f"{row.name}@{number}"), {"name": row.name, "revision": revision}
-        ),
+        _to_record(Key("cid", body["cid"], f"{row.name}@{number}"), pointer),
     ]
 
 
@@ -128,8 +169,3 @@ def _to_iso(text: str | None) -> str:
     except ValueError:
         time = datetime.fromisoformat(_EPOCH)
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
-
-
-def _warn(thing: str, table: str, error: Exception) -> None:
-    message = f"{thing} of an earlier release was not taken over and stays in table {table}"
-    warnings.warn(f"{message}: {error}", stacklevel=2)

@@ -1,0 +1,97 @@
+"""What a client's errors mean: which pass by themselves, and what each one says to the user."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from redis import exceptions
+
+from atdata.errors import AtdataError, IndexCorruptError, StorageError
+
+FAILURES: Final = (
+    exceptions.RedisError,
+    exceptions.RedisClusterException,
+    exceptions.ChildDeadlockedError,
+)
+
+# A script's error carries the code of the command that failed somewhere in its text.
+_CODE: Final = re.compile(
+    r"\b(WRONGPASS|NOAUTH|NOPERM|ACL|WRONGTYPE|READONLY|OOM|MISCONF|LOADING|BUSY|MOVED"
+    r"|CLUSTERDOWN|TRYAGAIN|CROSSSLOT|NOREPLICAS)\b"
+)
+_REMEDIES: Final = {
+    "WRONGPASS": "user name or password is wrong",
+    "NOAUTH": "it wants a password; give password= or a URL that holds one",
+    "NOPERM": "its user may not do this; docs/redis.md lists the commands that an index needs",
+    "ACL": "its user may not do this; docs/redis.md lists the commands that an index needs",
+    "READONLY": "it is a read-only replica; give the address of the primary",
+    "OOM": "its memory is full; raise maxmemory, or delete something",
+    "MISCONF": "it cannot save to its disk and so refuses to write; see its log",
+    "LOADING": "it is still loading its data; try again",
+    "BUSY": "a script keeps it busy; try again",
+    "MOVED": "it is one node of a cluster; give redis= a redis.RedisCluster",
+    "CLUSTERDOWN": "the cluster is down; see its nodes",
+    "CROSSSLOT": "the cluster splits what belongs together; that is a fault of atdata, report it",
+    "NOREPLICAS": "too few replicas answer it; see min-replicas-to-write",
+}
+# The client turns some codes into classes, and cuts them off the text.
+_KINDS: Final = {
+    exceptions.BusyLoadingError: "LOADING",
+    exceptions.ReadOnlyError: "READONLY",
+    exceptions.OutOfMemoryError: "OOM",
+    exceptions.NoPermissionError: "NOPERM",
+    exceptions.AskError: "MOVED",
+    exceptions.ClusterDownError: "CLUSTERDOWN",
+    exceptions.TryAgainError: "TRYAGAIN",
+    exceptions.ClusterCrossSlotError: "CROSSSLOT",
+}
+_PASSING: Final = frozenset({"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN"})
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether the same command may succeed soon: the server starts, or is busy."""
+    return _code_of(error) in _PASSING
+
+
+def is_lost(error: Exception) -> bool:
+    """Tell whether the server was not reached, or its answer did not come."""
+    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
+        return False
+    return isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | _NoCluster)
+
+
+def translate(error: Exception, server: str) -> AtdataError:
+    """Return the error of ours that says what a client's says, with the server and the remedy."""
+    code = _code_of(error)
+    if code == "WRONGTYPE":
+        return foreign(server, "a key of its name holds something else")
+    if code in _REMEDIES:
+        message = f"the index at {server} failed: {_REMEDIES[code]}"
+        return StorageError(message, server=server, code=code)
+    if is_lost(error):
+        message = f"the index at {server} cannot be reached: {error}"
+        return StorageError(
+            f"{message}; check the address, and that the server runs", server=server
+        )
+    return StorageError(f"the index at {server} failed: {error}", server=server)
+
+
+def foreign(server: str, reason: str) -> IndexCorruptError:
+    """Return the error for keys under our prefix that are not ours."""
+    remedy = "give another prefix= or database, or remove those keys"
+    return IndexCorruptError(f"no atdata index at {server}: {reason}; {remedy}", server=server)
+
+
+_NoCluster = exceptions.RedisClusterException
+
+
+def _code_of(error: Exception) -> str | None:
+    text = str(error)
+    if isinstance(error, exceptions.AuthenticationError):
+        return "NOAUTH" if text.startswith("Authentication required") else "WRONGPASS"
+    for kind, code in _KINDS.items():
+        if isinstance(error, kind):
+            return code
+    found = _CODE.search(text)
+    return found[1] if found else None
