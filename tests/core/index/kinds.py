@@ -106,8 +106,9 @@ class CountingProvider(IndexProvider):
 
 
 def files(folder: Path) -> list[Path]:
-    """Return all files below a folder."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return all files below a folder, but for the one that tells this folder from others."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if path.parts[-2:] != (".spool", "mark"))
 
 
 def unique_name() -> str:

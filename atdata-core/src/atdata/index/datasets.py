@@ -30,8 +30,12 @@ class DatasetRegistry:
     def __init__(self, provider: IndexProvider) -> None:
         self._provider = provider
 
-    def add(self, entry: LocalDatasetEntry) -> LocalDatasetEntry:
-        """Store an entry as the next revision of its name, and return it as stored."""
+    def add(self, entry: LocalDatasetEntry, also: Sequence[Op] = ()) -> LocalDatasetEntry:
+        """Store an entry as the next revision of its name, and return it as stored.
+
+        Further operations are done in the same commit; ``ConflictError`` if what one of them
+        expects is not so.
+        """
         key = Key(DATASET, check_dataset_name(entry.name), "")
         while True:
             current = self._get(key)
@@ -45,9 +49,12 @@ class DatasetRegistry:
                         Put(key, body, expect=ABSENT if current is None else current),
                         Put(_revision_key(stored.name, revision), body),
                         Put(_cid_key(stored), pointer),
+                        *also,
                     ]
                 )
-            except ConflictError:
+            except ConflictError as error:
+                if error.details.get("key") in {op.key for op in also}:
+                    raise
                 continue
             return stored
 

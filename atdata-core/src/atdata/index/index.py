@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,17 +12,20 @@ from atdata.dataset import Dataset, as_source
 from atdata.errors import NotFoundError, SampleTypeError
 from atdata.index.datasets import DatasetRegistry
 from atdata.index.entry import LocalDatasetEntry
+from atdata.index.leftovers import SILENCE, Leftovers, delete_leftovers, find_leftovers
 from atdata.index.metadata import to_json_object
 from atdata.index.names import check_dataset_name, to_path
 from atdata.index.namespace import TypeNamespace
 from atdata.index.opening import open_provider, own_store, scratch_store
+from atdata.index.pending import PendingWrite
 from atdata.index.references import LOCAL, Reference
 from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
 from atdata.index.stubs import StubFolder
-from atdata.index.writing import discard, write_samples
+from atdata.index.writing import Written, discard, write_elsewhere, write_splits
+from atdata.stores import Cut, DataStore
 
 if TYPE_CHECKING:
-    from atdata.index.provider import IndexProvider
+    from atdata.index.provider import IndexProvider, Op
     from atdata.index.writing import Samples
     from atdata.protocols import AbstractDataStore
 
@@ -99,16 +103,31 @@ class Index:
         # What is wrong with these must not come out after hours of writing.
         check_dataset_name(name)
         metadata = to_json_object(metadata, name)
-        store = self._store()
-        written = write_samples(store, samples, prefix or to_path(name), options)
-        try:
-            ref = schema_ref or self._schemas.ensure(written.sample_type).ref
-            return self._datasets.add(written.to_entry(name, ref, metadata))
-        except BaseException:
-            # Whatever failed may have done so after the commit.
-            if not self._datasets.may_hold(name, written.urls):
-                discard(store, written)
-            raise
+        store, prefix = self._store(), prefix or to_path(name)
+        if not isinstance(store, DataStore):
+            written = write_elsewhere(store, samples, prefix, options)
+            return self._register(written, name, schema_ref, metadata)
+        cut = Cut(**options)
+        with PendingWrite(self._provider, store, prefix) as pending:
+            written = write_splits(store, samples, prefix, cut, pending)
+            try:
+                return self._register(written, name, schema_ref, metadata, pending.end())
+            except BaseException:
+                # Whatever failed may have done so after the commit.
+                if not self._datasets.may_hold(name, written.urls):
+                    discard(store, written)
+                raise
+
+    def _register(
+        self,
+        written: Written,
+        name: str,
+        schema_ref: str | None,
+        metadata: Mapping[str, Any] | None,
+        also: Sequence[Op] = (),
+    ) -> LocalDatasetEntry:
+        ref = schema_ref or self._schemas.ensure(written.sample_type).ref
+        return self._datasets.add(written.to_entry(name, ref, metadata), also)
 
     def insert_dataset(
         self,
@@ -180,8 +199,25 @@ class Index:
         """Return all revisions of a dataset, newest first."""
         return self._datasets.history(name)
 
+    def find_leftovers(self, *, older_than: dt.timedelta = SILENCE) -> Leftovers:
+        """List what killed writers left in the index's store; see ``delete_leftovers``."""
+        return find_leftovers(self._provider, self._store(), older_than)
+
+    def delete_leftovers(self, *, older_than: dt.timedelta = SILENCE) -> Leftovers:
+        """Remove what killed writers left in the index's store, and return what that was.
+
+        Others may write meanwhile. Only what was begun through this index is looked at, and no
+        shard that a dataset names is touched. Whether a writer on this machine still runs is known
+        at once; one elsewhere is given up after a silence of ``older_than``, an hour at least, and
+        its ``write`` then raises ``ConflictError``.
+        """
+        return delete_leftovers(self._provider, self._store(), older_than)
+
     def delete(self, name: str) -> None:
-        """Forget a dataset with all its revisions; its shards stay where they are."""
+        """Forget a dataset with all its revisions; its shards stay where they are.
+
+        Others may read them by their URLs, so they are no leftovers either.
+        """
         self._datasets.delete(name)
 
     @property

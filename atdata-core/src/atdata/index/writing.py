@@ -14,6 +14,7 @@ from atdata.errors import EmptyDatasetError, FieldError, StorageError
 from atdata.index.cids import content_cid
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.names import to_path
+from atdata.index.pending import PendingWrite
 from atdata.protocols import AbstractDataStore
 from atdata.samples import Schema
 from atdata.stores import Cut, DataStore, LocalDiskStore, ShardInfo
@@ -48,25 +49,18 @@ class Written:
         )
 
 
-def write_samples(
-    store: AbstractDataStore, samples: Samples, prefix: str, options: Mapping[str, Any]
+def discard(store: DataStore, written: Written) -> None:
+    """Remove what was written."""
+    _remove(store, written.shards or [])
+
+
+def write_splits(
+    store: DataStore, samples: Samples, prefix: str, cut: Cut, pending: PendingWrite | None = None
 ) -> Written:
     """Write one stream of samples, or one per split, as shards below a prefix.
 
-    If anything fails, no shard stays, unless the store is one that cannot delete.
+    If anything fails, no shard stays.
     """
-    if isinstance(store, DataStore):
-        return _write_splits(store, samples, prefix, Cut(**options))
-    return _write_elsewhere(store, samples, prefix, options)
-
-
-def discard(store: AbstractDataStore, written: Written) -> None:
-    """Remove what was written, as far as the store can."""
-    if isinstance(store, DataStore):
-        _remove(store, written.shards or [])
-
-
-def _write_splits(store: DataStore, samples: Samples, prefix: str, cut: Cut) -> Written:
     shards: list[ShardInfo] = []
     kinds: set[type[Any]] = set()
     try:
@@ -76,8 +70,10 @@ def _write_splits(store: DataStore, samples: Samples, prefix: str, cut: Cut) -> 
             if len(kinds) > 1:
                 names = " and ".join(sorted(kind.__name__ for kind in kinds))
                 raise FieldError(f"the splits of one dataset hold one type of samples, not {names}")
+            token = None if pending is None else pending.token
+            watched = typed if pending is None else pending.watch(typed)
             where = _folder(prefix, split)
-            shards += store.write_samples(typed, prefix=where, cut=cut, split=split)
+            shards += store.write_samples(watched, prefix=where, cut=cut, split=split, token=token)
         if not shards:
             raise _empty(prefix)
     except BaseException:
@@ -86,7 +82,7 @@ def _write_splits(store: DataStore, samples: Samples, prefix: str, cut: Cut) -> 
     return Written(kinds.pop(), [shard.url for shard in shards], shards)
 
 
-def _write_elsewhere(
+def write_elsewhere(
     store: AbstractDataStore, samples: Samples, prefix: str, options: Mapping[str, Any]
 ) -> Written:
     """Write through a store that takes only datasets: what is none is spooled to disk first."""
@@ -95,7 +91,7 @@ def _write_elsewhere(
         return Written(samples.sample_type, list(urls))
     written: list[str] = []
     with tempfile.TemporaryDirectory(prefix="atdata-") as folder:
-        spooled = _write_splits(LocalDiskStore(folder), samples, "spool", Cut())
+        spooled = write_splits(LocalDiskStore(folder), samples, "spool", Cut())
         by_split: dict[str | None, list[str]] = {}
         for shard in spooled.shards or ():
             by_split.setdefault(shard.split, []).append(shard.url)
