@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tests.shard_files import BytesSource, shard_bytes
 
 from atdata import Dataset, packable
-from atdata.shards import read_rows
+from atdata.shards import ShardReader
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -118,7 +118,7 @@ def test_samples_spread_as_far_as_through_webdatasets_shuffle(
 def test_one_kind_of_samples_is_shuffled_as_columns_and_the_other_as_objects() -> None:
     for sample_type in (Even, Ragged):
         stream = io.BytesIO(shard_bytes(sample(sample_type, number) for number in range(400)))
-        forms = {part.form for part in read_rows(stream, "x", sample_type)}
+        forms = {part.form for part in ShardReader(sample_type).read(stream, "x")}
         assert (len(forms) == 1) == (sample_type is Even)
         assert (None in forms) == (sample_type is Ragged)
 

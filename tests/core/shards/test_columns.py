@@ -6,7 +6,6 @@ import io
 import random
 import tarfile
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.core.shards.reading import as_columns, one_by_one, outcome
 from tests.shard_files import shard_bytes, tar_bytes
 from webdataset.writer import TarWriter
 
 from atdata import DictSample, packable
-from atdata.dataset.batching import batch_rows
-from atdata.errors import AtdataError, MissingMsgpackError
-from atdata.shards import read_rows
-from atdata.shards.archive import Archive
-from atdata.shards.runs import Run, decode
-from atdata.shards.window import Window
+from atdata.errors import MissingMsgpackError
+from atdata.shards import ShardReader
+from atdata.shards.runs import Run
 
 
 @packable
@@ -120,29 +117,6 @@ _WRITERS = {
 }
 
 
-def _one_by_one(data: bytes, sample_type: type[Any]) -> list[Any]:
-    archive = Archive(Window(io.BytesIO(data)), "the-shard")
-    samples = []
-    while archive.has_member():
-        member = archive.take_member()
-        if member is not None:
-            key, payload = member
-            samples.append(decode(sample_type, payload, "the-shard", partial(str, key)))
-    return samples
-
-
-def _as_columns(data: bytes, sample_type: type[Any], window: int) -> list[Any]:
-    rows = read_rows(io.BytesIO(data), "the-shard", sample_type, window=window)
-    return [sample for batch in batch_rows(rows, 5, sample_type) for sample in batch.samples]
-
-
-def _outcome(read: Callable[..., list[Any]], *arguments: Any) -> Any:
-    try:
-        return read(*arguments)
-    except AtdataError as error:
-        return type(error), str(error), error.details.get("key")
-
-
 @settings(max_examples=300)
 @example("Numbers", "ours", 300, 0, 1 << 20, [], None, False)
 @example("Texts", "webdataset", 300, 1, 1 << 20, [], None, False)
@@ -174,11 +148,11 @@ def test_columns_and_single_samples_agree(  # noqa: PLR0913, PLR0917 -- every wa
         data[int(place * len(data))] ^= 1 << bit
     shard = bytes(data if cut is None else data[: int(cut * len(data))])
     sample_type = DictSample if untyped else written_type
-    expected = _outcome(_one_by_one, shard, sample_type)
+    expected = outcome(one_by_one, shard, sample_type)
     if expected == []:
         # Only the reader of whole shards minds that there is nothing in one.
         return
-    assert _outcome(_as_columns, shard, sample_type, window) == expected
+    assert outcome(as_columns, io.BytesIO(shard), sample_type, window) == expected
     if not flips and cut is None and not untyped:
         assert expected == samples
 
@@ -192,13 +166,13 @@ def test_regular_samples_are_read_as_long_runs(sample_type: type[Any]) -> None:
         for number in range(500)
     ]
     for write in (_write_ours, _write_webdataset):
-        rows = list(read_rows(io.BytesIO(write(samples)), "the-shard", sample_type))
+        rows = list(ShardReader(sample_type).read(io.BytesIO(write(samples)), "the-shard"))
         assert sum(len(part) for part in rows if isinstance(part, Run)) >= 0.9 * len(samples)
 
 
 def test_single_samples_own_writable_memory() -> None:
     samples = [_numbers(number, random.Random(7)) for number in range(50)]
-    first, *rest = _as_columns(shard_bytes(samples), Numbers, 1 << 20)
+    first, *rest = as_columns(io.BytesIO(shard_bytes(samples)), Numbers)
     first.values[:] = -1
     assert rest == samples[1:]
 
@@ -210,7 +184,7 @@ def test_an_unfinished_sample_before_a_series_is_missing_its_msgpack() -> None:
         *((f"{n}.msgpack", sample.packed) for n, sample in enumerate(samples)),
     ]
     with pytest.raises(MissingMsgpackError, match="'a'"):
-        _as_columns(tar_bytes(members), Numbers, 1 << 20)
+        as_columns(io.BytesIO(tar_bytes(members)), Numbers)
 
 
 @packable
@@ -225,6 +199,5 @@ class Doubled:
 
 def test_what_a_class_does_to_its_samples_shows_in_batches() -> None:
     shard = shard_bytes([Doubled(number) for number in range(20)])
-    rows = read_rows(io.BytesIO(shard), "the-shard", Doubled)
-    found = [index for batch in batch_rows(rows, 7, Doubled) for index in batch.index]
+    found = [sample.index for sample in as_columns(io.BytesIO(shard), Doubled)]
     assert found == [4 * number for number in range(20)]

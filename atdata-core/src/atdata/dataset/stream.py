@@ -16,8 +16,7 @@ from atdata.dataset.shuffling import Shuffle, shuffled, shuffled_rows
 from atdata.dataset.source import shard_ids
 from atdata.dataset.stages import Stage, Take
 from atdata.dataset.url import redacted
-from atdata.shards import Rows, read_rows
-
+from atdata.shards import Rows, ShardReader
 
 # Samples are made this many at a time: of more, Python's garbage collector goes through those at
 # hand again and again, which takes as long as making them.
@@ -101,9 +100,10 @@ class SampleStream:
         return part
 
     def _read(self, shards: Iterable[str]) -> Iterator[Rows]:
+        reader = ShardReader(self.sample_type)
         with closing(open_shards(self.source, shards)) as opened:
             for shard, stream in opened:
-                yield from read_rows(stream, redacted(shard), self.sample_type)
+                yield from reader.read(stream, redacted(shard))
 
 
 def _chunks(rows: Iterable[Rows]) -> Iterator[list[Any]]:

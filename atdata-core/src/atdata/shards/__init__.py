@@ -8,7 +8,7 @@ To read the reader, begin with ``tar`` (headers), ``window`` (the bytes at hand)
 from __future__ import annotations
 
 from atdata.shards.columns import Columns, Form, Places
-from atdata.shards.reader import read_rows
+from atdata.shards.reader import ShardReader
 from atdata.shards.runs import Rows, Samples
 from atdata.shards.writer import ShardDigest, ShardWriter
 
@@ -19,6 +19,6 @@ __all__ = [
     "Rows",
     "Samples",
     "ShardDigest",
+    "ShardReader",
     "ShardWriter",
-    "read_rows",
 ]

@@ -74,7 +74,10 @@ class Archive:
     def finish_members(self, last_key: bytes, size: int) -> None:
         """Move past members that were read by other means."""
         self.key = last_key
-        self._window.skip(size)
+        if size <= self._window.ready:
+            self._window.skip(size)
+        else:
+            self._window.jump(size)
 
     def _member_size(self, start: int) -> int:
         """Return the size of the member at a distance, with what it extends."""
@@ -183,13 +186,7 @@ class Archive:
 
     def _need(self, size: int) -> None:
         if self._window.ready < size and not self._window.fill(size):
-            offset = self._window.at + self._window.ready
-            raise TruncatedShardError(
-                f"shard {self._shard} is truncated: it ends at offset {offset}, before its "
-                "end-of-archive mark; copy or write it again",
-                shard=self._shard,
-                offset=offset,
-            )
+            raise truncated(self._shard, self._window.at + self._window.ready)
 
     def _expect_end(self) -> None:
         """Check for the second zero block, and that nothing but zeros follows."""
@@ -206,6 +203,16 @@ class Archive:
         return CorruptDataError(
             f"shard {self._shard} {what} (offset {offset})", shard=self._shard, offset=offset
         )
+
+
+def truncated(shard: str, offset: int) -> TruncatedShardError:
+    """Say that a shard ends at an offset, before it should."""
+    return TruncatedShardError(
+        f"shard {shard} is truncated: it ends at offset {offset}, before its end-of-archive mark; "
+        "copy or write it again",
+        shard=shard,
+        offset=offset,
+    )
 
 
 def _why_not_tar(block: bytes, offset: int) -> str | None:

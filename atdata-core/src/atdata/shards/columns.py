@@ -153,6 +153,11 @@ class Form:
     fields: tuple[tuple[str, Kind], ...]
 
     @property
+    def is_plain(self) -> bool:
+        """Whether samples hold what is stored; a class may change its own as it makes them."""
+        return self.sample_type is DictSample or builder_of(self.sample_type).is_plain
+
+    @property
     def row_bytes(self) -> int:
         """What a row takes in columns, Python objects counted as pointers."""
         return sum(8 if kind.width is None else kind.width for _, kind in self.fields)

@@ -8,8 +8,9 @@ varying width on, samples have a tail, which is read row by row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,13 +66,23 @@ class Layout:
 
     form: Form
     placed: tuple[Placed, ...]
-    # What must be equal in every sample.
-    structure: Template
-    length: int
+    # The sample it was made from, up to the tail, and what of it must be equal in every sample.
+    model: bytes
+    fixed: tuple[slice, ...]
     tail: tuple[str, ...]
     # What unpacks a tail, given as a map of its own; None if it is text alone, which is found
     # without unpacking.
     tail_codec: Codec | None
+
+    @property
+    def length(self) -> int:
+        """The bytes of a sample before its tail."""
+        return len(self.model)
+
+    @cached_property
+    def structure(self) -> Template:
+        """What every sample must look like."""
+        return Template(self.model, self.fixed)
 
     def matches(self, rows: ByteArray) -> Any:
         """Tell which rows of a matrix of samples fit; rows are as long as ``length`` and more."""
@@ -82,6 +93,21 @@ class Layout:
             elif isinstance(kind, SmallNumbers):
                 good &= (rows[:, offset] < 0x80) | (rows[:, offset] >= 0xE0)
         return good
+
+    def without(self, cut: Sequence[Placed]) -> Layout:
+        """Return the layout of samples that some of the values have been cut out of."""
+        spans = [slice(offset, offset + (kind.width or 0)) for _, kind, offset in cut]
+        edges = [0, *(edge for span in spans for edge in (span.start, span.stop)), self.length]
+
+        def moved(at: int) -> int:
+            return at - sum(span.stop - span.start for span in spans if span.start < at)
+
+        return replace(
+            self,
+            placed=tuple(p._replace(offset=moved(p.offset)) for p in self.placed if p not in cut),
+            model=b"".join(self.model[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)),
+            fixed=tuple(slice(moved(s.start), moved(s.stop)) for s in self.fixed),
+        )
 
 
 def make_layout(sample: memoryview, sample_type: type[Any]) -> Layout | None:
@@ -143,8 +169,8 @@ class _Parser:
         return Layout(
             Form(self._type, tuple((name, kinds[name]) for name in order)),
             tuple(self._placed),
-            Template(bytes(self._data[:end]), self._structure),
-            end,
+            bytes(self._data[:end]),
+            tuple(self._structure),
             tuple(tail),
             self._tail_codec(tail),
         )

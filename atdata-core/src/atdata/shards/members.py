@@ -78,7 +78,7 @@ def find_members(blocks: ByteArray, start: int, previous_key: bytes | None) -> M
         at = _behind_times(blocks, at)
     if not len(at):
         return None
-    sizes, good = _check_files(blocks, at, previous_key)
+    sizes, good = check_files(blocks, at, previous_key)
     ends = at + 1 + -(-sizes // BLOCK)
     good &= ends <= len(blocks)
     # Each member must begin, extended header first, where the one before it ends.
@@ -88,7 +88,7 @@ def find_members(blocks: ByteArray, start: int, previous_key: bytes | None) -> M
     return Members(offsets, offsets + BLOCK, sizes[:count]) if count else None
 
 
-def _check_files(blocks: ByteArray, at: Ints, previous_key: bytes | None) -> tuple[Ints, Any]:
+def check_files(blocks: ByteArray, at: Ints, previous_key: bytes | None) -> tuple[Ints, Any]:
     """Return the sizes of the files with headers at some blocks, and which of them are good."""
     headers = _rows(blocks, at)
     first = headers[0].tobytes()

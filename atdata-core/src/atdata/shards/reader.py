@@ -12,9 +12,8 @@ from functools import partial
 from typing import IO, Any
 
 from atdata.errors import CorruptDataError
-from atdata.samples import DictSample
-from atdata.samples.packable import builder_of
 from atdata.shards.archive import Archive
+from atdata.shards.large import LargeReader, LocalFile, Place
 from atdata.shards.layout import Layout, make_layout
 from atdata.shards.members import Members, find_members
 from atdata.shards.runs import Rows, Run, Samples, decode, match_run
@@ -24,29 +23,6 @@ from atdata.shards.window import SIZE, Window
 _WORTHWHILE = 4
 _WORTHWHILE_BYTES = 64 << 10
 _LONGEST_PAUSE = 256
-
-
-def read_rows(
-    stream: IO[bytes], shard: str, sample_type: type[Any], *, window: int = SIZE
-) -> Iterator[Rows]:
-    """Yield the samples of a shard in order, as runs where they are alike.
-
-    Rows are valid until the next ones are asked for. The stream is read to its end, never sought,
-    and not closed.
-
-    Raises:
-        TruncatedShardError: the stream ends before the end-of-archive blocks.
-        MissingMsgpackError: a sample has no ``.msgpack`` member.
-        CorruptDataError: anything else that is wrong with archive or samples.
-        FieldError: a sample does not fit the type.
-    """
-    reader = _Reader(Window(stream, window), shard, sample_type)
-    found = False
-    for rows in reader.rows():
-        found = True
-        yield rows
-    if not found:
-        raise CorruptDataError(f"shard {shard} holds no samples", shard=shard)
 
 
 class _Pause:
@@ -61,23 +37,56 @@ class _Pause:
         return self._length
 
 
-class _Reader:
-    def __init__(self, window: Window, shard: str, sample_type: type[Any]) -> None:
-        self._window = window
-        self._archive = Archive(window, shard)
-        self._shard = shard
+class ShardReader:
+    """Reads shards of one type of samples, one after the other.
+
+    What one shard teaches about the layout of samples is tried on the next; they share a buffer.
+    """
+
+    def __init__(self, sample_type: type[Any], *, window: int = SIZE) -> None:
+        self._window = Window(window)
         self._type = sample_type
-        # Where a class changes its samples as it makes them, stored columns are not what they hold.
-        self._has_columns = sample_type is DictSample or builder_of(sample_type).is_plain
         self._layout: Layout | None = None
-        # How many members, and samples, are still to be read one by one.
+        self._large: LargeReader | None = None
+
+    def read(self, stream: IO[bytes], shard: str) -> Iterator[Rows]:
+        """Yield the samples of a shard in order, as runs where they are alike.
+
+        Rows are valid until the next ones are asked for. The stream is read to its end and not
+        closed; a local file is also read by position.
+
+        Raises:
+            TruncatedShardError: the stream ends before the end-of-archive blocks.
+            MissingMsgpackError: a sample has no ``.msgpack`` member.
+            CorruptDataError: anything else that is wrong with archive or samples.
+            FieldError: a sample does not fit the type.
+        """
+        self._begin(stream, shard)
+        found = False
+        for rows in self._rows():
+            found = True
+            yield rows
+        if not found:
+            raise CorruptDataError(f"shard {shard} holds no samples", shard=shard)
+
+    def _begin(self, stream: IO[bytes], shard: str) -> None:
+        self._window.begin(stream)
+        self._archive = Archive(self._window, shard)
+        self._shard = shard
+        self._file = LocalFile.of(stream, shard)
+        # How many members, samples and series are still to be read in simpler ways.
         self._single_members = 0
         self._single_samples = 0
+        self._small_runs = 0
         self._member_pause = _Pause()
         self._sample_pause = _Pause()
+        self._large_pause = _Pause()
 
-    def rows(self) -> Iterator[Rows]:
-        while self._archive.has_member():
+    def _rows(self) -> Iterator[Rows]:
+        while True:
+            yield from self._large_rows()
+            if not self._archive.has_member():
+                return
             if not self._single_members and self._archive.is_between_samples:
                 members = self._find_members()
                 if members is not None:
@@ -88,6 +97,22 @@ class _Reader:
             if (sample := self._archive.take_member()) is not None:
                 key, payload = sample
                 yield Samples([decode(self._type, payload, self._shard, partial(str, key))])
+
+    def _large_rows(self) -> Iterator[Rows]:
+        """Yield what can be read by its outlines, and leave the window behind it."""
+        if self._large is None or self._file is None or not self._archive.is_between_samples:
+            return
+        if self._small_runs:
+            self._small_runs -= 1
+            return
+        found = 0
+        while run := self._large.find(
+            Place(self._file, self._file.start + self._window.at), self._archive.key
+        ):
+            found = len(run)
+            yield run
+            self._archive.finish_members(run.last_key, run.size)
+        self._small_runs = self._large_pause.after(found)
 
     def _find_members(self) -> Members | None:
         self._archive.fill_member()
@@ -116,7 +141,7 @@ class _Reader:
                 is_whole = at == len(members.data)
                 self._single_samples = self._sample_pause.after(_WORTHWHILE if is_whole else found)
                 if run is not None:
-                    yield run if self._has_columns else Samples(run.samples(0, len(run)))
+                    yield run
             else:
                 count = min(self._single_samples, len(rest.data))
                 yield Samples([self._decode(rest, row) for row in range(count)])
@@ -126,11 +151,15 @@ class _Reader:
     def _run_of(self, members: Members) -> Run | None:
         """Find the run that the first member begins, by the layout before or one of its own."""
         for layout in self._layouts(members):
-            rows, texts, count = match_run(layout, self._window.buffer, members)
-            if count:
-                self._layout = layout
-                return Run(layout, rows, self._window.buffer, members, texts, self._shard)
+            if (matched := match_run(layout, self._window.buffer, members)) is not None:
+                self._learn(layout)
+                return Run(matched, self._shard)
         return None
+
+    def _learn(self, layout: Layout) -> None:
+        if layout is not self._layout:
+            large = LargeReader(layout)
+            self._layout, self._large = layout, large if large.is_useful else None
 
     def _layouts(self, members: Members) -> Iterator[Layout]:
         if self._layout is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -61,25 +61,23 @@ class Samples:
         return self._samples[start:stop]
 
 
+class Matched(NamedTuple):
+    """Members seen as rows of a layout, and where in the buffer the texts of each tail are."""
+
+    layout: Layout
+    buffer: ByteArray
+    members: Members
+    rows: ByteArray
+    texts: list[tuple[Ints, Ints]]
+
+
 class Run:
     """Samples that all have one layout, seen as a matrix with a row for each."""
 
-    def __init__(
-        self,
-        layout: Layout,
-        rows: ByteArray,
-        buffer: ByteArray,
-        members: Members,
-        texts: list[tuple[Ints, Ints]],
-        shard: str,
-    ) -> None:
-        self.form: Form | None = layout.form
-        self._layout = layout
-        self._rows = rows
-        self._buffer = buffer
-        self._members = members
-        self._texts = texts
+    def __init__(self, matched: Matched, shard: str) -> None:
+        self._layout, self._buffer, self._members, self._rows, self._texts = matched
         self._shard = shard
+        self.form: Form | None = self._layout.form if self._layout.form.is_plain else None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -95,8 +93,7 @@ class Run:
 
     def samples(self, start: int, stop: int) -> list[Any]:
         """Make some of the samples from columns of their own."""
-        assert self.form is not None  # noqa: S101 -- a run always has one
-        columns = self.form.empty(stop - start)
+        columns = self._layout.form.empty(stop - start)
         self.fill(columns, slice(None), start, stop)
         return columns.samples()
 
@@ -136,14 +133,16 @@ class Run:
             return self._read_carefully(row)
 
     def _read_carefully(self, row: int) -> dict[str, Any]:
-        payload = self._buffer[self._members.span(row)].tobytes()
         sample = decode(
             self._layout.form.sample_type,
-            payload,
+            self._payload(row),
             self._shard,
             lambda: self._members.shown_key(self._buffer, row),
         )
         return {name: getattr(sample, name) for name in self._layout.tail}
+
+    def _payload(self, row: int) -> bytes:
+        return self._buffer[self._members.span(row)].tobytes()
 
 
 def decode(sample_type: type[Any], payload: bytes, shard: str, key: Callable[[], str]) -> Any:
@@ -155,15 +154,12 @@ def decode(sample_type: type[Any], payload: bytes, shard: str, key: Callable[[],
         raise located(error, where, shard=shard, key=key()) from error
 
 
-def match_run(
-    layout: Layout, buffer: ByteArray, members: Members
-) -> tuple[ByteArray, list[tuple[Ints, Ints]], int]:
-    """See members as rows of a layout: their matrix, where their texts are, how many fit."""
+def match_run(layout: Layout, buffer: ByteArray, members: Members) -> Matched | None:
+    """See as many of the first members as fit as rows of a layout; None if not even one does."""
     sizes = members.sizes
-    good = sizes >= layout.length if layout.tail else sizes == layout.length
-    count = leading(good)
+    count = leading(sizes >= layout.length if layout.tail else sizes == layout.length)
     if not count:
-        return buffer[:0].reshape(0, 0), [], 0
+        return None
     rows = _matrix(buffer, members.data[:count], layout.length)
     count = leading(layout.matches(rows))
     texts: list[tuple[Ints, Ints]] = []
@@ -171,7 +167,7 @@ def match_run(
         starts, ends = members.data[:count], members.data[:count] + sizes[:count]
         texts, fits = locate_texts(buffer, starts + layout.length, ends, layout.tail)
         count = leading(fits)
-    return rows[:count], texts, count
+    return Matched(layout, buffer, members, rows[:count], texts) if count else None
 
 
 def _matrix(buffer: ByteArray, at: Ints, width: int) -> ByteArray:

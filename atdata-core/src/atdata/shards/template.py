@@ -6,6 +6,7 @@ every row of a matrix of them can be seen as words without a copy.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 class Template:
     """What rows must look like: some bytes of a model, the others free."""
 
-    def __init__(self, model: bytes, fixed: list[slice]) -> None:
+    def __init__(self, model: bytes, fixed: Iterable[slice]) -> None:
         """Take the bytes of a model that the slices cover as those that must be equal."""
         size = -(-len(model) // _WORD) * _WORD
         bytes_, mask = np.zeros(size, np.uint8), np.zeros(size, np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO, Any
 
 import numpy as np
@@ -14,16 +15,27 @@ FIRST_READ = 256 << 10
 
 
 class Window:
-    """The bytes of a stream from offset ``at`` on; refilling moves them and ends all views."""
+    """The bytes of a stream from offset ``at`` on; refilling moves them and ends all views.
 
-    def __init__(self, stream: IO[bytes], size: int = SIZE) -> None:
-        self._readinto: Any = getattr(stream, "readinto", None)
-        self._stream = stream
-        self._start = self._end = 0
+    One window serves one stream after the other, in the same buffer.
+    """
+
+    def __init__(self, size: int = SIZE) -> None:
         self._target = min(FIRST_READ, size)
         self._size = size
         self.buffer = np.empty(size, np.uint8)
-        self.at = 0
+
+    def begin(self, stream: IO[bytes]) -> None:
+        """Start at the place where a stream is."""
+        self._readinto: Any = getattr(stream, "readinto", None)
+        self._stream = stream
+        self._start = self._end = self.at = 0
+
+    def jump(self, count: int) -> None:
+        """Move past bytes that may not be ready, in a stream that is a file."""
+        self._stream.seek(count - self.ready, os.SEEK_CUR)
+        self._start = self._end = 0
+        self.at += count
 
     @property
     def ready(self) -> int:

@@ -1,0 +1,216 @@
+"""Large samples of a local file: their values are read straight into columns, copied only once.
+
+What is left of a member without its large values is its outline: header, structure, small values
+and tail. The outlines of many members are read first and compared as small samples are; each large
+value is read when its place in a batch or column is known.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Sequence
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from atdata.errors import CorruptDataError
+from atdata.shards import tar
+from atdata.shards.archive import truncated
+from atdata.shards.columns import Columns, Places
+from atdata.shards.layout import Layout, Placed
+from atdata.shards.members import Members, check_files
+from atdata.shards.runs import Matched, Run, match_run
+from atdata.shards.tar import BLOCK
+from atdata.shards.template import leading
+
+# From here on a call to the system costs less than a second copy.
+_LARGE = 32 << 10
+_SERIES = 16 << 20
+# Fewer are left to the window, which has read them already.
+_FEWEST = 4
+
+
+class LocalFile:
+    """A regular file that is open for reading, read by position; the stream stays where it is."""
+
+    def __init__(self, stream: IO[bytes], shard: str) -> None:
+        self._number = stream.fileno()
+        self.shard = shard
+        self.size = os.fstat(self._number).st_size
+        # Where the shard begins.
+        self.start = stream.tell()
+
+    @classmethod
+    def of(cls, stream: Any, shard: str) -> LocalFile | None:
+        """Return the file behind a stream; None if there is none, or none to be read by position.
+
+        Only the standard library's own streams say what their file number means: that of a
+        decompressor is the number of the compressed file.
+        """
+        raw = stream.raw if type(stream) is io.BufferedReader else stream
+        if type(raw) is not io.FileIO or not hasattr(os, "preadv"):
+            return None
+        is_file = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
+        return cls(stream, shard) if is_file else None
+
+    def read(self, parts: Sequence[Any], at: int) -> None:
+        """Fill buffers one after the other; ``TruncatedShardError`` if the file ends before."""
+        if os.preadv(self._number, parts, at) == sum(map(len, parts)):
+            return
+        # Network file systems may stop short of what was asked for.
+        for part in parts:
+            self._read_part(memoryview(part), at)
+            at += len(part)
+
+    def _read_part(self, rest: memoryview, at: int) -> None:
+        while rest:
+            count = os.preadv(self._number, [rest], at)
+            if not count:
+                raise truncated(self.shard, os.fstat(self._number).st_size - self.start)
+            rest, at = rest[count:], at + count
+
+    def expect(self, at: int, size: int) -> None:
+        """Let the system begin to fetch what will be read soon."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._number, at, size, os.POSIX_FADV_WILLNEED)
+
+
+class Place(NamedTuple):
+    """An offset of a shard that is a local file."""
+
+    file: LocalFile
+    at: int
+
+
+class _Kept(NamedTuple):
+    """A part of a member that belongs to its outline: where it lies in each."""
+
+    start: int
+    stop: int
+    place: int
+
+
+class LargeReader:
+    """Finds series of members that are as large as the first and of one layout.
+
+    It is made for a layout with large values, which later shards of the same samples have too.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._large = tuple(p for p in layout.placed if (p.kind.width or 0) >= _LARGE)
+        self._cut = sum(p.kind.width or 0 for p in self._large)
+        self._layout = layout.without(self._large)
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether the layout has any large values."""
+        return bool(self._large)
+
+    def find(self, place: Place, previous_key: bytes | None) -> LargeRun | None:
+        """Find the series that begins at a place; None if it is not worth its while."""
+        file, at = place
+        if file.size - at < BLOCK:
+            return None
+        header = bytearray(BLOCK)
+        file.read([header], at)
+        try:
+            stride = BLOCK + tar.padded(tar.parse_header(bytes(header)).size)
+        except CorruptDataError:
+            return None
+        count = min(max(_FEWEST, _SERIES // stride), (file.size - at) // stride)
+        if count < _FEWEST or stride - BLOCK < self._layout.length + self._cut:
+            return None
+        outlines = self._read_outlines(place, stride, count)
+        file.expect(at + count * stride, _SERIES)
+        return self._match(outlines, place, stride, previous_key)
+
+    def _read_outlines(self, place: Place, stride: int, count: int) -> Any:
+        """Read the outlines of members at equal distances, as rows of whole blocks."""
+        file, at = place
+        width = tar.padded(stride - self._cut)
+        outlines = np.zeros(count * width, np.uint8)
+        first, *others = self._kept(stride)
+        *middle, last = others
+        view = outlines.data
+
+        def part(row: int, kept: _Kept) -> memoryview:
+            return view[row + kept.place : row + kept.place + kept.stop - kept.start]
+
+        file.read([view[: first.stop]], at)
+        for row in range(0, count * width, width):
+            for kept in middle:
+                file.read([part(row, kept)], at + kept.start)
+            # The end of a member and the beginning of the next lie one behind the other.
+            parts = [part(row, last), part(row + width, first)]
+            file.read(parts if row + width < len(view) else parts[:1], at + last.start)
+            at += stride
+        return outlines.reshape(count, width)
+
+    def _kept(self, stride: int) -> list[_Kept]:
+        parts, start, place = [], 0, 0
+        for _, kind, offset in self._large:
+            stop = BLOCK + offset
+            parts.append(_Kept(start, stop, place))
+            place += stop - start
+            start = stop + (kind.width or 0)
+        return [*parts, _Kept(start, stride, place)]
+
+    def _match(
+        self, outlines: Any, place: Place, stride: int, previous_key: bytes | None
+    ) -> LargeRun | None:
+        count, width = outlines.shape
+        at = np.arange(count) * (width // BLOCK)
+        sizes, good = check_files(outlines.reshape(-1, BLOCK), at, previous_key)
+        good &= -(-sizes // BLOCK) * BLOCK + BLOCK == stride
+        count = leading(good)
+        headers = at[:count] * BLOCK
+        members = Members(headers, headers + BLOCK, sizes[:count] - self._cut)
+        matched = match_run(self._layout, outlines.reshape(-1), members) if count else None
+        if matched is None or len(matched.rows) < _FEWEST:
+            return None
+        return LargeRun(matched, place, stride, self._large)
+
+
+class LargeRun(Run):
+    """Samples of one layout and size, of which only the outlines are in memory."""
+
+    def __init__(
+        self, matched: Matched, place: Place, stride: int, large: tuple[Placed, ...]
+    ) -> None:
+        super().__init__(matched, place.file.shard)
+        self._place = place
+        self._stride = stride
+        self._large = large
+
+    @property
+    def size(self) -> int:
+        """The bytes of the members."""
+        return len(self) * self._stride
+
+    @property
+    def last_key(self) -> bytes:
+        """The key of the last sample."""
+        return self._members.key(self._buffer, len(self) - 1)
+
+    def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
+        """Copy small values, and read each large one to its place."""
+        super().fill(target, places, start, stop)
+        numbers = (
+            range(*places.indices(len(target))) if isinstance(places, slice) else places.tolist()
+        )
+        for name, _, offset in self._large:
+            column = target.raw[name]
+            for row, number in zip(range(start, stop), numbers, strict=True):
+                self._place.file.read([column[number]], self._sample_at(row) + offset)
+
+    def _payload(self, row: int) -> bytes:
+        header = self._members.headers[row]
+        size = tar.parse_header(self._buffer[header : header + BLOCK].tobytes()).size
+        payload = bytearray(size)
+        self._place.file.read([payload], self._sample_at(row))
+        return bytes(payload)
+
+    def _sample_at(self, row: int) -> int:
+        return self._place.at + row * self._stride + BLOCK
