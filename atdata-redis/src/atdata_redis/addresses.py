@@ -9,7 +9,7 @@ import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
-from redis.cluster import ClusterNode, ClusterPipeline
+from redis.cluster import ClusterPipeline
 from redis.retry import Retry
 
 # One limit for every command: an unreachable host is an error, not a wait without end.
@@ -18,7 +18,6 @@ TIMEOUTS: Final = {"socket_connect_timeout": 5.0, "socket_timeout": 10.0}
 # A redis.Redis or redis.RedisCluster: half of their methods are not typed.
 Client = Any
 _CLIENTS: Final = (redis.Redis, redis.RedisCluster)
-_Node: Final[Any] = ClusterNode
 
 
 class Address:
@@ -76,12 +75,3 @@ def name_of(client: Client) -> str:
     scheme = "rediss" if issubclass(pool.connection_class, redis.SSLConnection) else "redis"
     host, port = options.get("host", "localhost"), options.get("port", 6379)
     return f"{scheme}://{host}:{port}/{options.get('db') or 0}"
-
-
-def renewed(client: Client) -> Client:
-    """Return the client to use in a forked child: locks of a cluster's may be held for ever."""
-    if not is_cluster(client):
-        return client
-    nodes = [_Node(node.host, node.port) for node in client.get_nodes()]
-    options = client.get_connection_kwargs() | {"redis_connect_func": client.user_on_connect_func}
-    return redis.RedisCluster(startup_nodes=nodes, **options)

@@ -8,7 +8,6 @@ sort bytewise by name, then by version.
 from __future__ import annotations
 
 import uuid
-import weakref
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -69,9 +68,7 @@ class RedisProvider(IndexProvider):
             raise TypeError(f"a Redis client is connected already; leave out {given}")
         self._address = Address(options) if redis is None else None
         client = check_client(redis) if self._address is None else self._address.connect()
-        self._server = Server(client)
-        # A provider that is dropped without `close` must not leave its connections open.
-        self._disposal = weakref.finalize(self, client.close) if redis is None else None
+        self._server = Server(client, is_owned=redis is None)
         self._stem = f"{{{prefix}}}:".encode()
         self._prepare()
         warn_if_volatile(self._server)
@@ -119,9 +116,7 @@ class RedisProvider(IndexProvider):
 
     def close(self) -> None:
         """Do as `IndexProvider.close` says."""
-        self._server.forget()
-        if self._disposal is not None:
-            self._disposal()
+        self._server.close()
 
     def __repr__(self) -> str:
         return f"RedisProvider({self.location!r}, prefix={self.prefix!r})"

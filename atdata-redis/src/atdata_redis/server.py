@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from redis.exceptions import NoScriptError
 
 from atdata.errors import StorageError
-from atdata_redis.addresses import Client, is_cluster, name_of, renewed
+from atdata_redis.addresses import Client, is_cluster, name_of
 from atdata_redis.failures import FAILURES, is_lost, is_passing, translate
+from atdata_redis.forks import ForkGate
 from atdata_redis.scripts import Script
 
 T = TypeVar("T")
@@ -32,11 +33,12 @@ class Server:
     all, so it must do no harm twice.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, is_owned: bool) -> None:
         self.name = name_of(client)
         self._client: Client | None = client
-        self._process = os.getpid()
-        self._inherited: list[Client] = []
+        # One that is dropped without `close` must not leave its connections open.
+        self._disposal = weakref.finalize(self, client.close) if is_owned else None
+        self._gate = ForkGate()
         self._is_known = False
 
     def run(self, script: Script, keys: list[bytes], arguments: list[Any]) -> Any:
@@ -78,27 +80,26 @@ class Server:
         return self._patiently(act)
 
     def check_open(self) -> Client:
-        """Return the client; StorageError after `forget`."""
+        """Return the client; StorageError after `close`."""
         client = self._client
         if client is None:
             raise StorageError(f"the index at {self.name} is closed; open it again")
-        if self._process != os.getpid():
-            # Dropping the inherited one would close it, and that may wait for a lost lock.
-            self._inherited.append(client)
-            client = self._client = renewed(client)
-            self._process = os.getpid()
         return client
 
-    def forget(self) -> None:
-        """Use the client no more."""
+    def close(self) -> None:
+        """Use the client no more, and close it if it is ours; twice is fine."""
         self._client = None
+        if self._disposal is not None:
+            with self._gate:
+                self._disposal()
 
     def _patiently(self, act: Callable[[Client], T]) -> T:
         pauses = _pauses()
         while True:
             client = self.check_open()
             try:
-                result = act(client)
+                with self._gate:
+                    result = act(client)
             except FAILURES as error:
                 may_pass = is_passing(error) or (self._is_known and is_lost(error))
                 pause = next(pauses, None) if may_pass else None
