@@ -65,7 +65,7 @@ class DataSourceTests(Kit):
         assert len({*ids}) == len(FILES)
 
     def test_its_list_is_always_the_same(self, source: Any) -> None:
-        ids = source.list_shards()
+        ids = [*source.list_shards()]
         source.list_shards().clear()
         assert source.list_shards() == ids
         assert pickle.loads(pickle.dumps(source)).list_shards() == ids  # noqa: S301 -- made here
