@@ -10,17 +10,26 @@ from atdata.testing.lenses import check_lens_laws
 
 if TYPE_CHECKING:
     from atdata.testing.index_providers import IndexProviderTests
+    from atdata.testing.indexes import IndexTests
     from atdata.testing.kit import Kit
     from atdata.testing.sources import DataSourceTests
     from atdata.testing.stores import DataStoreTests
 
-__all__ = ["DataSourceTests", "DataStoreTests", "IndexProviderTests", "Kit", "check_lens_laws"]
+__all__ = [
+    "DataSourceTests",
+    "DataStoreTests",
+    "IndexProviderTests",
+    "IndexTests",
+    "Kit",
+    "check_lens_laws",
+]
 
 # The kits need pytest, which not everybody has who checks a lens.
 _KITS = {
     "DataSourceTests": "atdata.testing.sources",
     "DataStoreTests": "atdata.testing.stores",
     "IndexProviderTests": "atdata.testing.index_providers",
+    "IndexTests": "atdata.testing.indexes",
     "Kit": "atdata.testing.kit",
 }
 

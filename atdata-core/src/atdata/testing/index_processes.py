@@ -59,17 +59,12 @@ def _increment_once(store: IndexProvider, key: Key) -> bool:
     return True
 
 
-def publish_versions(options: Mapping[str, Any], count: int) -> list[str]:
-    """Publish one schema under automatic versions, and return their references."""
+def publish_and_insert(options: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+    """Publish ten versions of a schema, then five revisions of a dataset; say which they became."""
     with Index(**options) as index:
-        return [index.publish_schema(Reading) for _ in range(count)]
-
-
-def insert_revisions(options: Mapping[str, Any], count: int) -> list[int]:
-    """Register datasets under one name, and return the revisions they became."""
-    with Index(**options) as index:
-        datasets = [Dataset[Reading](f"https://example.org/{n}.tar") for n in range(count)]
-        return [index.add_entry(ds, name="mine").revision for ds in datasets]
+        references = [index.publish_schema(Reading) for _ in range(10)]
+        datasets = [Dataset[Reading](f"https://example.org/{number}.tar") for number in range(5)]
+        return references, [index.add_entry(ds, name="mine").revision for ds in datasets]
 
 
 def put_and_list(store: IndexProvider, key: Key) -> list[Key]:

@@ -16,13 +16,7 @@ from atdata.errors import ConflictError
 from atdata.index import Index
 from atdata.index.provider import ABSENT, IndexProvider, Key, Put
 from atdata.testing.children import everywhere
-from atdata.testing.index_processes import (
-    append,
-    increment,
-    insert_revisions,
-    opened,
-    publish_versions,
-)
+from atdata.testing.index_processes import append, increment, opened, publish_and_insert
 from atdata.testing.index_providers.handles import ONE, A, B, OpenStore, ProviderKit
 from atdata.testing.kit import needs
 
@@ -87,27 +81,20 @@ class ContentionTests(ProviderKit):
             assert len(store.scan("k")) == 16
 
     @needs("is_shared")
-    def test_k1_k4_processes_publish_distinct_versions_in_a_fresh_place(
+    def test_k1_k3_k4_processes_that_publish_and_insert_in_a_fresh_place_lose_nothing(
         self, options: dict[str, Any]
     ) -> None:
-        published = everywhere(8, publish_versions, options, 10)
-        references = {reference for one in published for reference in one}
+        done = everywhere(8, publish_and_insert, options)
+        references = {reference for published, _ in done for reference in published}
+        revisions = [revision for _, inserted in done for revision in inserted]
         assert len(references) == 80
+        assert sorted(revisions) == list(range(1, 41))
         with Index(**options) as index:
-            versions = {record.version for record in index.schemas}
             assert {record.ref for record in index.schemas} == references
-        assert versions == {f"1.0.{patch}" for patch in range(80)}
-
-    @needs("is_shared")
-    def test_k3_processes_that_insert_under_one_name_make_one_history(
-        self, options: dict[str, Any]
-    ) -> None:
-        inserted = everywhere(4, insert_revisions, options, 10)
-        assert sorted(revision for one in inserted for revision in one) == list(range(1, 41))
-        with Index(**options) as index:
+            versions = {record.version for record in index.schemas}
             history = index.history("mine")
-            assert [entry.revision for entry in history] == list(range(40, 0, -1))
-            assert index.get_dataset("mine") == history[0]
+        assert versions == {f"1.0.{patch}" for patch in range(80)}
+        assert [entry.revision for entry in history] == list(range(40, 0, -1))
 
 
 def _at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
