@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from atdata.dataset import Dataset
-from atdata.errors import EmptyDatasetError, FieldError, StorageError
+from atdata.errors import EmptyDatasetError, FieldError, ShardNotFoundError, StorageError
 from atdata.index.cids import content_cid
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.names import to_path
@@ -123,5 +123,5 @@ def _empty(prefix: str) -> EmptyDatasetError:
 def _remove(store: DataStore, shards: Iterable[ShardInfo]) -> None:
     for shard in shards:
         # The caller must hear of the first failure, not of what cannot be tidied up after it.
-        with suppress(StorageError):
+        with suppress(StorageError, ShardNotFoundError):
             store.delete(shard.url)

@@ -108,9 +108,8 @@ class LocalDiskStore(DataStore):
 
     def abandoned(self) -> Iterator[Leftover]:
         for path in sorted((self.root / _SPOOL).glob("*.tmp")):
-            with _translated(path), suppress(FileNotFoundError), path.open("rb") as file:
-                if _lock(file):
-                    yield Leftover("spool", str(path))
+            if _is_abandoned(path):
+                yield Leftover("spool", str(path))
 
     def remove(self, leftover: Leftover) -> None:
         if leftover.kind != "spool":
@@ -208,6 +207,12 @@ def _lock(file: IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _is_abandoned(path: Path) -> bool:
+    with _translated(path), suppress(FileNotFoundError), path.open("rb") as file:
+        return _lock(file)
+    return False
 
 
 def _is_file_name(part: str) -> bool:

@@ -148,7 +148,7 @@ class DataStore(ABC):
             written = []
             names = _names(prefix, token or new_token())
             for shard in self._shards(samples, names, cut or Cut(), split):
-                undo.callback(self.delete, shard.url)
+                undo.callback(self.remove, Leftover("shard", shard.url))
                 written.append(shard)
             if not written:
                 raise EmptyDatasetError(
