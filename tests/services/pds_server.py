@@ -84,8 +84,11 @@ def running_pds(
     # Not pytest's: its temporary directories stay, and one PDS fills dozens of megabytes.
     with TemporaryDirectory(prefix="atdata-pds-", ignore_cleanup_errors=True) as data:
         options = {
-            **{"dataDir": data, "jwtSecret": secret, "adminPassword": password},
-            **{"blobLimit": blob_limit, "rateLimits": rate_limits},
+            "dataDir": data,
+            "jwtSecret": secret,
+            "adminPassword": password,
+            "blobLimit": blob_limit,
+            "rateLimits": rate_limits,
         }
         # It ends by itself when the pipe closes, as it does when this process is killed.
         with subprocess.Popen(

@@ -20,6 +20,7 @@
     ├── ShardNotFoundError       KeyError FileNotFoundError  a shard is not where it was said to be
     ├── NoDataFilesError         FileNotFoundError     a path or pattern matches nothing
     ├── StorageError             OSError               a backend could not read or write
+    │   └── AuthenticationError  PermissionError ValueError  a server does not accept who asks
     ├── IndexCorruptError        ValueError            an index file is damaged or not ours
     ├── UntrustedInputError      ValueError            input asks for something never done for it
     ├── LimitExceededError       ValueError            input is larger than a stated limit
@@ -125,6 +126,10 @@ class NoDataFilesError(AtdataError, FileNotFoundError):
 
 class StorageError(AtdataError, OSError):
     """A backend could not read or write."""
+
+
+class AuthenticationError(StorageError, PermissionError, ValueError):
+    """A server does not accept who asks, or nobody is logged in."""
 
 
 class IndexCorruptError(AtdataError, ValueError):

@@ -1,0 +1,96 @@
+"""Which DID a handle leads to: by DNS, by its own web server, and in tests by a PDS."""
+
+from __future__ import annotations
+
+from atdata.errors import LimitExceededError, NotFoundError, StorageError, UntrustedInputError
+from atdata_atmosphere.syntax import is_did
+from atdata_atmosphere.web import Ask, Web
+
+DNS_SECONDS = 5.0
+MAX_ANSWER = 2048 + 64
+# Names that no registry gives away, so that nobody's handle ends in them.
+RESERVED = frozenset(
+    {"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"}
+)
+
+
+class HandleLookup:
+    """Asks where a handle leads.
+
+    ``pds`` answers for handles that end in ``.test``, which exist only in development.
+    """
+
+    def __init__(self, web: Web, *, pds: str | None) -> None:
+        self._web = web
+        self._pds = pds
+
+    def did_of(self, handle: str) -> str:
+        """Return the DID, which need not know of the handle.
+
+        Raises:
+            NotFoundError: neither DNS nor the handle's own server names one.
+            UntrustedInputError: the handle contradicts itself, or belongs to nobody.
+            StorageError: a server did not answer.
+        """
+        last = handle.rpartition(".")[2]
+        if last in RESERVED:
+            raise UntrustedInputError(f"nobody's handle ends in .{last}: {handle}", handle=handle)
+        if last == "test":
+            return self._checked(handle, self._from_pds(handle))
+        found = self._from_dns(handle)
+        return self._checked(handle, self._from_web(handle) if found is None else found)
+
+    def _checked(self, handle: str, did: str) -> str:
+        if not is_did(did) or not did.startswith(("did:plc:", "did:web:")):
+            message = f"{handle} leads to {did[:100]!r}, which is no DID that can be looked up"
+            raise UntrustedInputError(message, handle=handle)
+        return did
+
+    def _from_pds(self, handle: str) -> str:
+        if self._pds is None:
+            message = f"{handle} exists in development only; pass base_url=, the PDS that knows it"
+            raise NotFoundError(message, handle=handle)
+        url = f"{self._pds}/xrpc/com.atproto.identity.resolveHandle"
+        try:
+            answer = self._web.json(Ask(url, params={"handle": handle}))
+        except (NotFoundError, StorageError) as error:
+            if getattr(error, "status", None) != 400:
+                raise
+            raise _nobody(handle) from error
+        return str(answer.get("did"))
+
+    def _from_web(self, handle: str) -> str:
+        url = f"https://{handle}/.well-known/atproto-did"
+        try:
+            answer = self._web.read(Ask(url, max_bytes=MAX_ANSWER, attempts=2))
+        except (NotFoundError, StorageError, LimitExceededError) as error:
+            if getattr(error, "status", 0) >= 500:
+                raise
+            raise _nobody(handle) from error
+        return answer.decode("ascii", errors="replace").strip()
+
+    def _from_dns(self, handle: str) -> str | None:
+        texts = _texts(f"_atproto.{handle}.")
+        dids = {text.removeprefix("did=") for text in texts if text.startswith("did=")}
+        if len(dids) > 1:
+            message = f"{handle} leads to several DIDs: {', '.join(sorted(dids))[:300]}"
+            raise UntrustedInputError(message, handle=handle)
+        return next(iter(dids), None)
+
+
+def _texts(name: str) -> list[str]:
+    # 30 ms, and many look-ups are of DIDs.
+    import dns.exception
+    import dns.resolver
+
+    try:
+        answer = dns.resolver.resolve(name, "TXT", lifetime=DNS_SECONDS, search=False)
+    except (dns.exception.DNSException, OSError):
+        # Without an answer the handle's own server still has one.
+        return []
+    return [b"".join(entry.strings).decode("ascii", errors="replace") for entry in answer]
+
+
+def _nobody(handle: str) -> NotFoundError:
+    message = f"nobody goes by the handle {handle}; check how it is spelled"
+    return NotFoundError(message, handle=handle)

@@ -1,0 +1,82 @@
+"""A session kept in a file that only its owner can read."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from atdata.errors import StorageError
+
+LONGEST = 65_536
+
+
+def read_session(path: Path) -> str | None:
+    """Return the session in a file, or None where there is no file.
+
+    A file that others could read is made private first; one that belongs to somebody else, or is
+    a link or no file at all, is refused with `StorageError`.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _failed(path, error) from error
+    with open(descriptor, encoding="ascii") as file:
+        _make_private(descriptor, path)
+        try:
+            return file.read(LONGEST).strip()
+        except (OSError, ValueError) as error:
+            raise _failed(path, error) from error
+
+
+def _make_private(descriptor: int, path: Path) -> None:
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid():
+        message = f"the session file {path} belongs to somebody else; remove it and log in again"
+        raise StorageError(message, path=path)
+    if status.st_mode & 0o077:
+        os.fchmod(descriptor, 0o600)
+
+
+def write_session(path: Path, session: str) -> None:
+    """Put a session in a file, whole or not at all, with mode 0600."""
+    try:
+        descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(session + "\n")
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(unfinished, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(unfinished)
+            raise
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from renewing the session in a file."""
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _failed(path, error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _failed(path: Path, error: Exception) -> StorageError:
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    message = f"the session file {path} cannot be used: {reason}; give another path or log in again"
+    return StorageError(message, path=path)
