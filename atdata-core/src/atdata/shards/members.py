@@ -107,24 +107,24 @@ def _check_headers(headers: ByteArray, first: bytes, free: int, free_sums: Any) 
 
     Size and time may differ too, and the checksum must, by just as much as all these do.
     """
-    words = headers.view(np.uint64)
+    before, after = first[free : _SIZE_AND_TIME.start], first[_CHECKSUM.stop :]
+    good = _template(before, after).matches(headers.view(np.uint64))
     change = free_sums - free_sums[0]
-    fixed = first[free : _CHECKSUM.start], first[_CHECKSUM.stop :]
-    if first[_SIZE].isdigit() and _template(*fixed).matches(words).all():
+    varying = headers[:, _SIZE_AND_TIME]
+    if first[_SIZE].isdigit() and (varying == varying[0]).all():
         sizes = np.full(len(headers), int(first[_SIZE], 8), np.int64)
-        return sizes, _checksums_match(headers, first, change)
-    alike = _template(
-        first[free : _SIZE_AND_TIME.start], first[_CHECKSUM.stop :], _SIZE_AND_TIME.start
-    )
-    varying = headers[:, _SIZE_AND_TIME].astype(np.float64).sum(axis=1)
-    change = change + varying - varying[0]
-    sizes, are_sizes = _sizes(headers)
-    return sizes, are_sizes & alike.matches(words) & _checksums_match(headers, first, change)
+    else:
+        sums = varying.astype(np.float64).sum(axis=1)
+        change = change + sums - sums[0]
+        sizes, are_sizes = _sizes(headers)
+        good &= are_sizes
+    return sizes, good & _checksums_match(headers, first, change)
 
 
 @lru_cache(maxsize=64)
-def _template(before: bytes, after: bytes, stop: int = _CHECKSUM.start) -> Template:
-    """Make the template of headers that are free but for bytes up to ``stop`` and the last ones."""
+def _template(before: bytes, after: bytes) -> Template:
+    """Make the template of headers that are free but for bytes up to the size and the last ones."""
+    stop = _SIZE_AND_TIME.start
     start, rest = stop - len(before), BLOCK - len(after)
     model = bytes(start) + before + bytes(rest - stop) + after
     return Template(model, [slice(start, stop), slice(rest, BLOCK)])
@@ -205,6 +205,8 @@ def _are_keys(keys: Words, first: bytes, previous_key: bytes | None) -> Any:
 
 
 _TIME_RECORD = np.frombuffer(b" mtime=", np.uint8)
+_PREFIX = 2 + len(_TIME_RECORD)
+_TENS = np.array([10.0, 1.0])
 _LONGEST_TIME = 64
 
 
@@ -228,12 +230,14 @@ def _behind_times(blocks: ByteArray, at: Ints) -> Ints:
 
 def _are_times(records: ByteArray, lengths: Ints) -> Any:
     """Require records like ``28 mtime=1795167491.1901739`` and a line feed."""
-    text = records[:, :_LONGEST_TIME]
-    digits = text[:, :2].astype(np.float64) - ord("0")
-    good = digits @ np.array([10.0, 1.0]) == lengths
-    good &= all_of(text[:, 2:9] == _TIME_RECORD) & (lengths > 10) & (lengths <= _LONGEST_TIME)
-    is_time = ((text >= ord("0")) & (text <= ord("9"))) | (text == ord("."))
-    inside = np.arange(_LONGEST_TIME) < (lengths - 1)[:, None]
-    good &= all_of((is_time | ~inside)[:, 9:])
-    last = text[np.arange(len(text)), np.clip(lengths - 1, 0, _LONGEST_TIME - 1)]
-    return good & (last == ord("\n"))
+    longest = int(np.clip(lengths.max(), _PREFIX + 1, _LONGEST_TIME))
+    text = records[:, :longest]
+    good = (lengths > _PREFIX) & (lengths <= longest)
+    good &= text[:, :2].astype(np.float64) @ _TENS == lengths + 11 * ord("0")
+    good &= all_of(text[:, 2:_PREFIX] == _TIME_RECORD)
+    time = text[:, _PREFIX:]
+    is_time = (time - np.uint8(ord("0")) < 10) | (time == ord("."))
+    # Shorter times are followed by the line feed and whatever fills the block.
+    is_time |= np.arange(_PREFIX, longest) >= (lengths - 1)[:, None]
+    last = text[np.arange(len(text)), np.clip(lengths - 1, 0, longest - 1)]
+    return good & all_of(is_time) & (last == ord("\n"))
