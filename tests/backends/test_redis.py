@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 from tests.services.redis_server import OwnServer, Place, redis_cluster, redis_server
 
-from atdata.index import IndexProvider
 from atdata.testing import IndexProviderTests
 
 __all__ = ["redis_cluster", "redis_server"]
@@ -21,9 +20,37 @@ class TestRedisProvider(IndexProviderTests):
         return {"provider": "redis", "url": redis_server.fresh_url()}
 
 
+class TestRedisProviderThatDecodesReplies(IndexProviderTests):
+    @pytest.fixture
+    def options(self, redis_server: Place) -> dict[str, Any]:
+        url = redis_server.fresh_url()
+        return {"provider": "redis", "url": url, "decode_responses": True, "protocol": 2}
+
+
 class TestRedisProviderInClusterMode(IndexProviderTests):
     @pytest.fixture
     def options(self, redis_cluster: OwnServer) -> dict[str, Any]:
         with redis_cluster.client() as client:
             client.flushall()
         return {"provider": "redis", "url": redis_cluster.url}
+
+
+class ClusterClient(redis.RedisCluster):
+    """A client of a cluster that other processes can be given."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _connect, (self.get_default_node().port,)  # type: ignore[no-untyped-call]
+
+
+def _connect(port: int) -> ClusterClient:
+    return ClusterClient(host="127.0.0.1", port=port, decode_responses=True)
+
+
+class TestRedisProviderOnAClientOfACluster(IndexProviderTests):
+    @pytest.fixture
+    def options(self, redis_cluster: OwnServer) -> Iterator[dict[str, Any]]:
+        with redis_cluster.client() as client:
+            client.flushall()
+        cluster = _connect(redis_cluster.port)
+        yield {"redis": cluster}
+        cluster.close()
