@@ -8,10 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 
-from atdata.shards import Columns, Form, Places, Rows, Samples
+from atdata.shards import Columns, Form, Places, Rows, Run, Samples
+from atdata.shards.columns import numbers
+from atdata.shards.large import LARGE, LocalFile
+from atdata.shards.runs import Kept
 
 T = TypeVar("T")
 
@@ -20,8 +24,8 @@ _DRAINED = 1024
 # Rows are exchanged in this many parts of a buffer: the more at once, the less far they spread,
 # by half of one part of the whole.
 _EXCHANGES = 64
-# Large rows are kept in several blocks, so that a buffer never has to be moved to grow.
-_BLOCK_BYTES = 64 << 20
+# Memory for more is not asked for at once.
+_BLOCK_BYTES = 1 << 30
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -68,17 +72,21 @@ def shuffled_rows(rows: Iterator[Rows], buffer: int, entropy: int | None) -> Ite
     """Shuffle samples as ``shuffled`` does, but as rows of columns as long as they have one form.
 
     As many rows as come in go out, drawn at random from the buffer, so a row stays as long as it
-    would in ``shuffled``. A buffer costs the bytes of its samples. Rows that have no common form
-    are shuffled as objects from there on.
+    would in ``shuffled``. A buffer costs the bytes of its samples; of large samples in local files
+    it holds the outlines only. Rows that have no common form are shuffled as objects from there on.
     """
-    pool = _Pool(buffer, np.random.default_rng(entropy))
+    pool: _Pool | None = None
+    rng = np.random.default_rng(entropy)
     for part in rows:
-        if part.form is None or not pool.accepts(part.form):
-            objects = chain(pool.samples(), _samples(chain([part], rows)))
+        if not isinstance(part, Run) or part.form is None or (pool and pool.form != part.form):
+            held = [s for p in pool.drain() for s in p.samples(0, len(p))] if pool else []
+            objects = chain(held, _samples(chain([part], rows)))
             yield from (Samples([sample]) for sample in shuffled(objects, buffer, entropy))
             return
+        pool = pool or _Pool(part.form, buffer, rng)
         yield from pool.exchange(part)
-    yield from pool.drain()
+    if pool is not None:
+        yield from pool.drain()
 
 
 def _samples(rows: Iterable[Rows]) -> Iterator[Any]:
@@ -86,84 +94,89 @@ def _samples(rows: Iterable[Rows]) -> Iterator[Any]:
 
 
 class _Pool:
-    """A buffer of rows of one form, in blocks of columns that are made as they are needed."""
+    """A buffer of rows of one form."""
 
-    def __init__(self, size: int, rng: np.random.Generator) -> None:
+    def __init__(self, form: Form, size: int, rng: np.random.Generator) -> None:
+        self.form = form
         self._size = size
         self._rng = rng
-        self._blocks: list[Columns] = []
-        self._rows_a_block = size
+        is_large = form.row_bytes >= LARGE or form.row_bytes * size > _BLOCK_BYTES
+        self._held: _Block | _Singles = _Singles(form) if is_large else _Block(form, size)
         self._count = 0
 
-    def accepts(self, form: Form) -> bool:
-        return not self._blocks or self._blocks[0].form == form
-
-    def samples(self) -> list[Any]:
-        return [s for part in self.drain() for s in part.samples(0, len(part))]
-
-    def exchange(self, part: Rows) -> Iterator[Rows]:
+    def exchange(self, part: Run) -> Iterator[Rows]:
         """Take rows in, and hand out as many as there is no room for."""
         at = min(len(part), self._size - self._count)
         if at:
-            self._put(part, range(self._count, self._count + at), 0)
+            self._held.put(part, np.arange(self._count, self._count + at), 0)
             self._count += at
         while at < len(part):
             count = min(len(part) - at, max(1, self._size // _EXCHANGES))
             places = self._rng.choice(self._size, count, replace=False)
-            yield _Picked(self._blocks, self._rows_a_block, places)
-            self._put(part, places, at)
+            yield _Picked(self._held, places)
+            self._held.put(part, places, at)
             at += len(places)
 
     def drain(self) -> Iterator[Rows]:
         order = self._rng.permutation(self._count)
         for start in range(0, self._count, _DRAINED):
-            yield _Picked(self._blocks, self._rows_a_block, order[start : start + _DRAINED])
+            yield _Picked(self._held, order[start : start + _DRAINED])
 
-    def _put(self, part: Rows, places: range | Ints, start: int) -> None:
-        """Copy rows of a part, from one on, to places in the pool."""
-        assert part.form is not None  # noqa: S101 -- rows without a form were turned away
-        if not self._blocks:
-            self._rows_a_block = min(
-                self._size, max(1, _BLOCK_BYTES // max(1, part.form.row_bytes))
-            )
-        while len(self._blocks) * self._rows_a_block < min(self._size, self._count + len(part)):
-            self._blocks.append(part.form.empty(self._rows_a_block))
-        if len(self._blocks) == 1:
-            wanted = slice(places.start, places.stop) if isinstance(places, range) else places
-            part.fill(self._blocks[0], wanted, start, start + len(places))
-            return
-        for row, place in enumerate(places, start):
-            block, at = divmod(int(place), self._rows_a_block)
-            part.fill(self._blocks[block], slice(at, at + 1), row, row + 1)
+
+class _Block:
+    """Rows in one block of columns, which the system gives memory as it is filled."""
+
+    def __init__(self, form: Form, size: int) -> None:
+        self.form = form
+        self._columns = form.empty(size)
+
+    def put(self, part: Run, places: Ints, start: int) -> None:
+        """Copy rows of a part, from one on, to places here."""
+        part.fill(self._columns, places, start, start + len(places))
+
+    def fill(self, target: Columns, places: Places, picked: Ints) -> None:
+        """Copy picked rows to places in other columns."""
+        self._columns.fill(target, places, picked)
+
+
+class _Singles:
+    """Rows one by one: where they are in a file, or a copy."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self._rows: dict[int, Kept] = {}
+        self._files: WeakSet[LocalFile] = WeakSet()
+
+    def put(self, part: Run, places: Ints, start: int) -> None:
+        """Keep rows of a part, from one on, at places here."""
+        for row, place in enumerate(places.tolist(), start):
+            self._rows[place] = part.keep(row, self._files)
+
+    def fill(self, target: Columns, places: Places, picked: Ints) -> None:
+        """Copy picked rows to places in other columns."""
+        for to, place in zip(numbers(places, len(target)), picked.tolist(), strict=True):
+            rows, row = self._rows[place]
+            rows.fill(target, slice(to, to + 1), row, row + 1)
 
 
 class _Picked:
     """Some rows of a pool, which stay what they are until the next are asked for."""
 
-    def __init__(self, blocks: list[Columns], rows_a_block: int, places: Ints) -> None:
-        self._form = blocks[0].form
-        self._blocks = blocks
-        self._rows_a_block = rows_a_block
+    def __init__(self, held: _Block | _Singles, places: Ints) -> None:
+        self._held = held
         self._places = places
 
     @property
     def form(self) -> Form | None:
-        return self._form
+        return self._held.form
 
     def __len__(self) -> int:
         return len(self._places)
 
     def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
-        picked = self._places[start:stop]
-        if len(self._blocks) == 1:
-            self._blocks[0].fill(target, places, picked)
-            return
-        targets = range(places.start, places.stop) if isinstance(places, slice) else places.tolist()
-        for to, place in zip(targets, picked.tolist(), strict=True):
-            block, at = divmod(place, self._rows_a_block)
-            self._blocks[block].fill(target, slice(to, to + 1), slice(at, at + 1))
+        self._held.fill(target, places, self._places[start:stop])
 
     def samples(self, start: int, stop: int) -> list[Any]:
-        picked = self._form.empty(stop - start)
+        picked = self._held.form.empty(stop - start)
         self.fill(picked, slice(0, stop - start), start, stop)
         return picked.samples()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from atdata.shards.columns import Columns, Form, Places
 from atdata.shards.reader import ShardReader
-from atdata.shards.runs import Rows, Samples
+from atdata.shards.runs import Rows, Run, Samples
 from atdata.shards.writer import ShardDigest, ShardWriter
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Form",
     "Places",
     "Rows",
+    "Run",
     "Samples",
     "ShardDigest",
     "ShardReader",

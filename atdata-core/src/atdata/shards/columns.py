@@ -20,6 +20,11 @@ Array = np.ndarray[Any, Any]
 Places = slice | np.ndarray[Any, np.dtype[np.int64]]
 
 
+def numbers(places: Places, count: int) -> Sequence[int]:
+    """Return the numbers of places among so many rows."""
+    return range(*places.indices(count)) if isinstance(places, slice) else places.tolist()
+
+
 class Kind:
     """How a field's values lie in its column: ``width`` raw bytes a row, or one Python object."""
 

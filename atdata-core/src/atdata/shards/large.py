@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Sequence
+import weakref
+from collections.abc import MutableSet, Sequence
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -18,18 +19,20 @@ import numpy as np
 from atdata.errors import CorruptDataError
 from atdata.shards import tar
 from atdata.shards.archive import truncated
-from atdata.shards.columns import Columns, Places
+from atdata.shards.columns import Columns, Places, numbers
 from atdata.shards.layout import Layout, Placed
 from atdata.shards.members import Members, check_files
-from atdata.shards.runs import Matched, Run, match_run
+from atdata.shards.runs import Kept, Matched, Run, match_run
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import leading
 
 # From here on a call to the system costs less than a second copy.
-_LARGE = 32 << 10
+LARGE = 32 << 10
 _SERIES = 16 << 20
 # Fewer are left to the window, which has read them already.
 _FEWEST = 4
+# Processes commonly may have 1024 files open.
+_MOST_FILES = 64
 
 
 class LocalFile:
@@ -71,6 +74,11 @@ class LocalFile:
                 raise truncated(self.shard, os.fstat(self._number).st_size - self.start)
             rest, at = rest[count:], at + count
 
+    def keep_open(self) -> None:
+        """Stay readable when the stream is closed, until nobody needs it."""
+        self._number = os.dup(self._number)
+        weakref.finalize(self, os.close, self._number)
+
     def expect(self, at: int, size: int) -> None:
         """Let the system begin to fetch what will be read soon."""
         if hasattr(os, "posix_fadvise"):
@@ -99,7 +107,7 @@ class LargeReader:
     """
 
     def __init__(self, layout: Layout) -> None:
-        self._large = tuple(p for p in layout.placed if (p.kind.width or 0) >= _LARGE)
+        self._large = tuple(p for p in layout.placed if (p.kind.width or 0) >= LARGE)
         self._cut = sum(p.kind.width or 0 for p in self._large)
         self._layout = layout.without(self._large)
 
@@ -197,13 +205,21 @@ class LargeRun(Run):
     def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
         """Copy small values, and read each large one to its place."""
         super().fill(target, places, start, stop)
-        numbers = (
-            range(*places.indices(len(target))) if isinstance(places, slice) else places.tolist()
-        )
+        rows = list(zip(range(start, stop), numbers(places, len(target)), strict=True))
         for name, _, offset in self._large:
             column = target.raw[name]
-            for row, number in zip(range(start, stop), numbers, strict=True):
+            for row, number in rows:
                 self._place.file.read([column[number]], self._sample_at(row) + offset)
+
+    def keep(self, row: int, files: MutableSet[LocalFile]) -> Kept:
+        """Leave a row in its file, unless too many are open."""
+        file = self._place.file
+        if file not in files:
+            if len(files) >= _MOST_FILES:
+                return super().keep(row, files)
+            file.keep_open()
+            files.add(file)
+        return self, row
 
     def _payload(self, row: int) -> bytes:
         header = self._members.headers[row]

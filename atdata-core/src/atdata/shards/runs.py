@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableSet
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -71,6 +71,17 @@ class Matched(NamedTuple):
     texts: list[tuple[Ints, Ints]]
 
 
+class Copied:
+    """Rows in columns of their own."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
+        """Copy some of the rows to places in columns of the same form."""
+        self._columns.fill(target, places, slice(start, stop))
+
+
 class Run:
     """Samples that all have one layout, seen as a matrix with a row for each."""
 
@@ -96,6 +107,16 @@ class Run:
         columns = self._layout.form.empty(stop - start)
         self.fill(columns, slice(None), start, stop)
         return columns.samples()
+
+    def keep(self, row: int, files: MutableSet[Any]) -> Kept:  # noqa: ARG002 -- a copy needs no file
+        """Return a row so that it stays after the next ones are asked for.
+
+        It is copied, unless it can be left in its file, which then stays open; ``files`` are those
+        that are kept open already.
+        """
+        copy = self._layout.form.empty(1)
+        self.fill(copy, slice(0, 1), row, row + 1)
+        return Copied(copy), 0
 
     def _read_texts(self, start: int, stop: int) -> dict[str, Array]:
         view = self._buffer.data
@@ -143,6 +164,10 @@ class Run:
 
     def _payload(self, row: int) -> bytes:
         return self._buffer[self._members.span(row)].tobytes()
+
+
+# Rows that stay, and the number of one among them.
+Kept = tuple[Copied | Run, int]
 
 
 def decode(sample_type: type[Any], payload: bytes, shard: str, key: Callable[[], str]) -> Any:
