@@ -155,11 +155,11 @@ def entry_datasets(
             metadata=entry.metadata,
             count=sum(counts[url] for url in urls) if counts.keys() >= set(urls) else None,
         )
-        for split, urls in _entry_splits(entry, shards).items()
+        for split, urls in entry_splits(entry, shards).items()
     }
 
 
-def _entry_splits(entry: IndexEntry, shards: Sequence[Any]) -> dict[str, list[str]]:
+def entry_splits(entry: IndexEntry, shards: Sequence[Any]) -> dict[str, list[str]]:
     """Group an entry's shards by the splits they were written for, else by their names."""
     if not any(shard.split for shard in shards):
         urls = [url for pattern in entry.data_urls for url in expand_braces(pattern)]

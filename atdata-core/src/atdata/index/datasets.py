@@ -16,7 +16,7 @@ from atdata.index.names import check_dataset_name
 from atdata.index.provider import ABSENT, Delete, IndexProvider, Key, Op, Put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 DATASET = "dataset"
 REVISION = "revision"
@@ -30,15 +30,23 @@ class DatasetRegistry:
     def __init__(self, provider: IndexProvider) -> None:
         self._provider = provider
 
-    def add(self, entry: LocalDatasetEntry, also: Sequence[Op] = ()) -> LocalDatasetEntry:
+    def add(
+        self,
+        entry: LocalDatasetEntry,
+        also: Sequence[Op] = (),
+        find: Callable[[], LocalDatasetEntry | None] = lambda: None,
+    ) -> LocalDatasetEntry:
         """Store an entry as the next revision of its name, and return it as stored.
 
         Further operations are done in the same commit; ``ConflictError`` if what one of them
-        expects is not so.
+        expects is not so. What ``find`` returns, looked for before each attempt, is there already:
+        it is returned, and nothing is stored.
         """
         key = Key(DATASET, check_dataset_name(entry.name), "")
         while True:
             current = self._get(key)
+            if (found := find()) is not None:
+                return found
             revision = 1 if current is None else LocalDatasetEntry.from_record(current).revision + 1
             stored = entry.stored(revision)
             body = stored.to_record()

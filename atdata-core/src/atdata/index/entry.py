@@ -116,9 +116,9 @@ class LocalDatasetEntry:
         return self.schema_ref
 
     def stored(self, revision: int) -> LocalDatasetEntry:
-        """Return the entry as that revision of its name, stored now."""
-        now = dt.datetime.now(dt.UTC).isoformat()
-        fields: dict[str, Any] = {**self._fields, "revision": revision, "created_at": now}
+        """Return the entry as that revision of its name, stored now unless it says when."""
+        created_at = self.created_at or dt.datetime.now(dt.UTC).isoformat()
+        fields: dict[str, Any] = {**self._fields, "revision": revision, "created_at": created_at}
         return LocalDatasetEntry(**fields)
 
     def to_record(self) -> bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from atdata.dataset import Dataset, as_source
 from atdata.errors import NotFoundError, SampleTypeError
+from atdata.index.copying import Recipient
 from atdata.index.datasets import DatasetRegistry
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.leftovers import SILENCE, Leftovers, delete_leftovers, find_leftovers
@@ -27,7 +28,7 @@ from atdata.stores import Cut, DataStore
 if TYPE_CHECKING:
     from atdata.index.provider import IndexProvider, Op
     from atdata.index.writing import Samples
-    from atdata.protocols import AbstractDataStore
+    from atdata.protocols import AbstractDataStore, AbstractIndex
 
 T = TypeVar("T")
 
@@ -219,6 +220,39 @@ class Index:
         Others may read them by their URLs, so they are no leftovers either.
         """
         self._datasets.delete(name)
+
+    def copy_to(
+        self, other: Index, name: str, *, shards: bool = False, history: bool = False
+    ) -> LocalDatasetEntry:
+        """Copy a dataset to another index; the same as ``other.copy_from(self, name, ...)``."""
+        return other.copy_from(self, name, shards=shards, history=history)
+
+    def copy_from(
+        self, source: AbstractIndex, name: str, *, shards: bool = False, history: bool = False
+    ) -> LocalDatasetEntry:
+        """Copy a dataset of any index here with its schema, and return it as it is here.
+
+        That is the newest revision, that of ``name@revision``, or with ``history`` all of them,
+        oldest first. Metadata, splits, counts, digests and the time of writing are kept. What is
+        here already is left as it is; otherwise a revision becomes the next one of its name. The
+        schema keeps its version, unless that has other fields here.
+
+        The shards stay where they are, unless ``shards`` copies them into this index's store,
+        comparing their digests. A copy that was killed is taken up by the next one.
+
+        Raises:
+            NotFoundError: the source has no such dataset.
+            CorruptDataError: a shard, which it names, is not the one that was written.
+            StorageError: a shard cannot be read or stored.
+        """
+        store = self._store() if shards else None
+        recipient = Recipient(self._provider, self._datasets, self._schemas, store)
+        if not history:
+            return recipient.add(source.get_dataset(name), source)
+        if not isinstance(source, Index):
+            raise TypeError(f"a {type(source).__name__} keeps no history; copy without it")
+        copies = [recipient.add(entry, source) for entry in reversed(source.history(name))]
+        return copies[-1]
 
     @property
     def datasets(self) -> Iterator[LocalDatasetEntry]:

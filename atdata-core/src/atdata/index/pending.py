@@ -39,30 +39,34 @@ class PendingWrite:
 
     A context: left by an error it forgets the write, unless something of it could not be removed.
     ``ConflictError`` if the writer was given up meanwhile.
+
+    What is to be written may be told in ``content``. Then an earlier write of the same that came
+    to nothing is taken up: it has the same token, so shards that it has put need not be put again.
     """
 
     def __init__(
-        self, provider: IndexProvider, store: DataStore, prefix: str, token: str | None = None
+        self, provider: IndexProvider, store: DataStore, prefix: str, content: str | None = None
     ) -> None:
         # No record could hold some of what no store takes as a name either.
         check_key(Key(WRITE, prefix, ""))
-        self.token = token or new_token()
+        self.token = new_token()
         self._provider = provider
         self._store = store
         self._prefix = prefix
-        self._key = Key(WRITE, self.token, "")
-        record = {
+        self._record = {
             "id": uuid.uuid4().hex,
             "store": store.identify(),
             "prefix": prefix,
+            "content": content,
             "process": this_process(),
             "seen": _now(),
         }
-        self._body = json.dumps(record).encode()
+        self._body = json.dumps(self._record).encode()
         self._due = time.monotonic() + BEAT_SECONDS
 
     def __enter__(self) -> Self:
-        self._provider.commit([Put(self._key, self._body, ABSENT)])
+        if self._record["content"] is None or not self._take_up():
+            self._provider.commit([Put(self._key, self._body, ABSENT)])
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -71,6 +75,10 @@ class PendingWrite:
         self._settle()
         if isinstance(error, ConflictError) and error.details.get("key") == self._key:
             raise self._given_up() from error
+
+    @property
+    def _key(self) -> Key:
+        return Key(WRITE, self.token, "")
 
     def watch(self, samples: Iterable[T]) -> Iterator[T]:
         """Yield samples, and say now and then that the writer lives."""
@@ -92,15 +100,37 @@ class PendingWrite:
         """Return what is to be done in the commit that registers the dataset."""
         return [Delete(self._key, self._body), Delete(Key(WRITE, self.token, SEEN))]
 
+    def discard(self) -> None:
+        """Remove what was written, and forget the write."""
+        for left in self._store.leftovers(self._prefix, self.token):
+            self._store.remove(left)
+        self._provider.commit(self.end())
+
+    def _take_up(self) -> bool:
+        """Go on with an unfinished write of the same; one that then still lives is refused."""
+        for write in known_writes(self._provider):
+            same = all(
+                write.record.get(part) == self._record[part] for part in ("store", "content")
+            )
+            over = same and not write.is_given_up and not write.is_running()
+            if over and write.replace(self._provider, self._body):
+                self.token = write.token
+                return True
+        return False
+
     def _settle(self) -> None:
+        """Forget a write that failed, or say that nobody is at it any more."""
+        stopped = json.dumps({**self._record, "stopped": True}).encode()
         with suppress(AtdataError):
-            if not any(self._store.leftovers(self._prefix, self.token)):
+            if any(self._store.leftovers(self._prefix, self.token)):
+                self._provider.commit([Put(self._key, stopped, self._body)])
+            else:
                 self._provider.commit(self.end())
 
     def _given_up(self) -> ConflictError:
         return ConflictError(
             f"the write below {self._prefix!r} was given up, as nothing had been heard of it for "
-            "too long; write it again",
+            "too long, or was taken up by another process; do it again",
             token=self.token,
         )
 
@@ -137,22 +167,31 @@ class KnownWrite:
         """Whether somebody has taken it for dead, so that it can never be registered."""
         return bool(self.record.get("given_up"))
 
+    def is_running(self) -> bool | None:
+        """Tell whether somebody is at it; None if that cannot be told from here."""
+        if self.record.get("stopped"):
+            return False
+        return is_running(self.record.get("process"))
+
     def is_dead(self, silence: dt.timedelta) -> bool:
         """Tell whether its process is gone, or has been silent that long if it is elsewhere."""
         if self.is_given_up:
             return True
-        running = is_running(self.record.get("process"))
+        running = self.is_running()
         if running is not None:
             return not running
         return dt.datetime.now(dt.UTC) - self.seen >= silence
 
     def give_up(self, provider: IndexProvider) -> bool:
         """Make sure that it is never registered; False if it was just now, or has gone on."""
-        if self.is_given_up:
-            return True
         body = json.dumps({**self.record, "given_up": True}).encode()
+        return self.is_given_up or self.replace(provider, body)
+
+    def replace(self, provider: IndexProvider, body: bytes) -> bool:
+        """Change its record, unless somebody else has just done so."""
+        key, seen = Key(WRITE, self.token, ""), Key(WRITE, self.token, SEEN)
         try:
-            provider.commit([Put(Key(WRITE, self.token, ""), body, self.body)])
+            provider.commit([Put(key, body, self.body), Delete(seen)])
         except ConflictError:
             return False
         return True

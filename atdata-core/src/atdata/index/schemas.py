@@ -145,6 +145,19 @@ class SchemaRegistry:
             if self._put(record):
                 return record
 
+    def adopt(self, record: LocalSchemaRecord) -> LocalSchemaRecord:
+        """Store a record of another index as it is, or find the version that has its fields.
+
+        Where its version has other fields here, it becomes the next patch version.
+        """
+        while not self._put(record):
+            versions = self.versions(record.name)
+            for known in reversed(versions):
+                if known.is_of(record.schema):
+                    return known
+            record = record.with_version(_next_version(versions))
+        return record
+
     def get(self, ref: str) -> LocalSchemaRecord:
         """Return a schema by any form of reference; without version, the highest."""
         reference = Reference.parse(ref, "schema")
