@@ -7,10 +7,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from tests.services.pds_server import pds_server
+from tests.services.postgres_server import own_postgres_server, postgres_server
+from tests.services.redis_server import redis_cluster, redis_launcher, redis_server
 from tests.services.required import unavailable
+from tests.services.s3_server import moto_server, s3_server
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# Fixtures, which each start a server when a test first asks for it.
+__all__ = [
+    "moto_server",
+    "own_postgres_server",
+    "pds_server",
+    "postgres_server",
+    "redis_cluster",
+    "redis_launcher",
+    "redis_server",
+    "s3_server",
+]
 
 # A busy machine must not fail a property test for being slow.
 settings.register_profile("patient", settings(deadline=None))

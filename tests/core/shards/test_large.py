@@ -123,7 +123,7 @@ def test_a_file_is_read_as_a_stream_is(  # noqa: PLR0913, PLR0917 -- every way i
 def _write(path: Path, count: int) -> list[Image]:
     rng = random.Random(1)
     samples = [
-        Image(np.full((SIDE, SIDE), n, np.uint8), "x" * rng.randrange(30), n / 7)
+        Image(np.full((SIDE, SIDE), n % 256, np.uint8), "x" * rng.randrange(30), n / 7)
         for n in range(count)
     ]
     path.write_bytes(shard_bytes(samples))
@@ -197,3 +197,11 @@ def test_samples_of_a_file_do_not_share_memory(tmp_path: Path) -> None:
     read.pop(3)
     samples.pop(3)
     assert read == samples
+
+
+def test_keeping_one_sample_keeps_few_megabytes_of_its_neighbours(tmp_path: Path) -> None:
+    _write(tmp_path / "a.tar", 300)
+    for sample in Dataset[Image](tmp_path / "a.tar"):
+        base = sample.image.base
+        assert base is not None
+        assert base.nbytes <= 4 << 20

@@ -170,6 +170,10 @@ class _Picked:
     def form(self) -> Form | None:
         return self._held.form
 
+    @property
+    def row_bytes(self) -> int:
+        return self._held.form.row_bytes
+
     def __len__(self) -> int:
         return len(self._places)
 

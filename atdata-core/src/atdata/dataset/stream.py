@@ -19,8 +19,10 @@ from atdata.dataset.url import redacted
 from atdata.shards import Rows, ShardReader
 
 # Samples are made this many at a time: of more, Python's garbage collector goes through those at
-# hand again and again, which takes as long as making them.
+# hand again and again, which takes as long as making them. They share memory, so large ones are
+# fewer.
 _CHUNK = 256
+_CHUNK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,9 @@ class SampleStream:
 
 def _chunks(rows: Iterable[Rows]) -> Iterator[list[Any]]:
     for part in rows:
-        for start in range(0, len(part), _CHUNK):
-            yield part.samples(start, min(len(part), start + _CHUNK))
+        count = min(_CHUNK, max(1, _CHUNK_BYTES // max(1, part.row_bytes)))
+        for start in range(0, len(part), count):
+            yield part.samples(start, min(len(part), start + count))
 
 
 def this_place() -> Place:

@@ -30,6 +30,11 @@ class Rows(Protocol):
         """What the samples have in common as columns; None if they can only be had one by one."""
         ...
 
+    @property
+    def row_bytes(self) -> int:
+        """What a row takes as columns; 0 if it is an object already."""
+        ...
+
     def __len__(self) -> int: ...
 
     def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
@@ -45,6 +50,7 @@ class Samples:
     """Rows that are Python objects already."""
 
     form = None
+    row_bytes = 0
 
     def __init__(self, samples: list[Any]) -> None:
         self._samples = samples
@@ -89,6 +95,11 @@ class Run:
         self._layout, self._buffer, self._members, self._rows, self._texts = matched
         self._shard = shard
         self.form: Form | None = self._layout.form if self._layout.form.is_plain else None
+
+    @property
+    def row_bytes(self) -> int:
+        """What a row takes as columns."""
+        return self._layout.form.row_bytes
 
     def __len__(self) -> int:
         return len(self._rows)
