@@ -56,7 +56,7 @@ def checked_origin(url: str, *, allow_private: bool) -> str:
     except ValueError as error:
         raise _refused(url, "it is malformed") from error
     if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
-        raise _refused(url, "only https is asked")
+        raise _refused(url, f"only https is asked; {REMEDY}")
     if "@" in parts.netloc or parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise _refused(url, "it is more than a host and a port")
     host = parts.hostname or ""

@@ -8,6 +8,8 @@ from atdata_atmosphere.web import Ask, Web
 
 DNS_SECONDS = 5.0
 MAX_ANSWER = 2048 + 64
+# Most handles that do not answer at once never will.
+ATTEMPTS = 2
 # Names that no registry gives away, so that nobody's handle ends in them.
 RESERVED = frozenset(
     {"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"}
@@ -52,7 +54,7 @@ class HandleLookup:
             raise NotFoundError(message, handle=handle)
         url = f"{self._pds}/xrpc/com.atproto.identity.resolveHandle"
         try:
-            answer = self._web.json(Ask(url, params={"handle": handle}))
+            answer = self._web.json(Ask(url, params={"handle": handle}, attempts=ATTEMPTS))
         except (NotFoundError, StorageError) as error:
             if getattr(error, "status", None) != 400:
                 raise
@@ -62,7 +64,7 @@ class HandleLookup:
     def _from_web(self, handle: str) -> str:
         url = f"https://{handle}/.well-known/atproto-did"
         try:
-            answer = self._web.read(Ask(url, max_bytes=MAX_ANSWER, attempts=2))
+            answer = self._web.read(Ask(url, max_bytes=MAX_ANSWER, attempts=ATTEMPTS))
         except (NotFoundError, StorageError, LimitExceededError) as error:
             if getattr(error, "status", 0) >= 500:
                 raise

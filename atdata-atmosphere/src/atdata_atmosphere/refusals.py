@@ -59,7 +59,7 @@ def refusal(response: httpx.Response, url: str) -> AtdataError:
 def refusal_from(status: int, body: bytes, headers: Any, url: str) -> AtdataError:
     """Return the error for an answer that was read already; ``headers`` in lower case."""
     name, text = _words(body)
-    kind = _BY_NAME.get(name) or _BY_STATUS.get(status, StorageError)
+    kind = _kind(status, name, text)
     said = ": ".join(part for part in (name, text) if part) or f"HTTP status {status}"
     host, endpoint = httpx.URL(url).host, httpx.URL(url).path.rpartition("/")[2]
     message = f"{host} refuses {endpoint or 'this'} ({said})"
@@ -69,6 +69,13 @@ def refusal_from(status: int, body: bytes, headers: Any, url: str) -> AtdataErro
         when = f"in {wait:.0f} s" if wait is not None else "later"
         return StorageError(f"{message}; try again {when}", retry_after=wait, **details)
     return kind(message, **details)
+
+
+def _kind(status: int, name: str, text: str) -> type[AtdataError]:
+    # The reference PDS has no name for a missing blob or repository.
+    if name == "InvalidRequest" and text.lower().startswith(("blob not found", "could not find")):
+        return NotFoundError
+    return _BY_NAME.get(name) or _BY_STATUS.get(status, StorageError)
 
 
 def _start_of(response: httpx.Response) -> bytes:

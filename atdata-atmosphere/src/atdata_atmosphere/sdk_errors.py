@@ -31,7 +31,7 @@ def translated(server: str, failure: str) -> Iterator[None]:
     Theirs are not chained: they hold the request, and with it a password or token.
     """
     # 0.7 s, and at hand by now.
-    from atproto.exceptions import AtProtocolError, RequestErrorBase
+    from atproto.exceptions import AtProtocolError, ModelError, RequestErrorBase
 
     try:
         yield
@@ -39,11 +39,11 @@ def translated(server: str, failure: str) -> Iterator[None]:
         raise
     except RequestErrorBase as error:
         raise _refused(error, server, failure) from None
-    except (AtProtocolError, httpx.HTTPError) as error:
-        raise StorageError(f"{failure}: {type(error).__name__}; try again", url=server) from None
-    except ValueError:
+    except (ModelError, ValueError):
         message = f"{failure}: {server} answers with something that is no session"
         raise CorruptDataError(message, url=server) from None
+    except (AtProtocolError, httpx.HTTPError) as error:
+        raise StorageError(f"{failure}: {type(error).__name__}; try again", url=server) from None
 
 
 def _refused(error: RequestErrorBase, server: str, failure: str) -> AtdataError:

@@ -101,22 +101,23 @@ class Sessions:
             raise AuthenticationError(message)
         return self._current
 
-    def token(self) -> str:
-        """Return an access token that does not expire at once."""
+    def usable(self) -> Session:
+        """Return the session, renewed if its access token is about to expire."""
         session = self.required()
         expires = _expiry(session)
         if expires is not None and expires - time.time() < EARLY_SECONDS:
-            return self.renew(session.access_jwt)
-        return str(session.access_jwt)
+            return self.renew(session)
+        return session
 
-    def renew(self, stale: str) -> str:
-        """Return another access token than the stale one; one thread fetches it for all."""
+    def renew(self, stale: Session) -> Session:
+        """Return another session than the stale one; one thread fetches it for all."""
         with self._lock.get():
-            if self.required().access_jwt == stale:
+            # Not by token: two that are made within a second are the same.
+            if self.required() is stale:
                 self._renew_alone(stale)
-            return str(self.required().access_jwt)
+            return self.required()
 
-    def _renew_alone(self, stale: str) -> None:
+    def _renew_alone(self, stale: Session) -> None:
         if self.path is None:
             self._refresh()
             return
@@ -124,7 +125,7 @@ class Sessions:
         with locked(self.path):
             if (saved := read_session(self.path)) is not None and saved != self.export():
                 self.restore(saved)
-            if self.required().access_jwt == stale:
+            if self.required() is stale:
                 self._refresh()
 
     def _refresh(self) -> None:

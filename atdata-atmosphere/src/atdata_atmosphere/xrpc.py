@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atdata.errors import AuthenticationError
 from atdata_atmosphere.sessions import Sessions
 from atdata_atmosphere.syntax import checked_nsid
 from atdata_atmosphere.web import Ask, Web
+
+if TYPE_CHECKING:
+    from atproto import Session
 
 _STALE = frozenset({"ExpiredToken", "InvalidToken"})
 
@@ -45,17 +48,18 @@ class Xrpc:
         return self._authorised(Ask(url, method="POST", headers=headers, body=body))
 
     def _authorised(self, ask: Ask) -> dict[str, Any]:
-        token = self.sessions.token()
+        session = self.sessions.usable()
         try:
-            return self.web.json(_with_token(ask, token))
+            return self.web.json(_as(session, ask))
         except AuthenticationError as error:
             if error.details.get("error") not in _STALE:
                 raise
-        return self.web.json(_with_token(ask, self.sessions.renew(token)))
+        return self.web.json(_as(self.sessions.renew(session), ask))
 
 
-def _with_token(ask: Ask, token: str) -> Ask:
-    return replace(ask, headers={**ask.headers, "authorization": f"Bearer {token}"})
+def _as(session: Session, ask: Ask) -> Ask:
+    token = f"Bearer {session.access_jwt}"
+    return replace(ask, headers={**ask.headers, "authorization": token})
 
 
 def _url(server: str, nsid: str) -> str:
