@@ -14,6 +14,8 @@ from atdata.testing.spooled import open_store
 class StoreKit(Kit):
     """A kit whose tests use one store, which is empty at first."""
 
+    is_shared = True
+    """Whether other processes see what is put; False leaves out the tests in which they do."""
     many = 1001
     """How many shards are listed at once: more than a page of the backend's listing."""
     large_bytes = 64 << 20

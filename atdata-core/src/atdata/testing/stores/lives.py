@@ -19,6 +19,7 @@ from atdata.errors import ShardNotFoundError
 from atdata.stores import DataStore, shard_name
 from atdata.testing import store_processes as processes
 from atdata.testing.children import child, elsewhere
+from atdata.testing.kit import needs
 from atdata.testing.readings import Reading, readings
 from atdata.testing.spooled import open_store, put, read, secrets_in
 from atdata.testing.stores.handles import StoreKit
@@ -31,8 +32,13 @@ class LifeTests(StoreKit):
         url = put(store, "a.tar", b"data")
         copy = pickle.loads(pickle.dumps(store))  # noqa: S301 -- it was pickled right here
         assert read(copy, url) == b"data"
+        assert put(copy, "b.tar", b"more") in list(store.list())
+
+    @needs("is_shared")
+    def test_a_copy_of_it_works_in_another_process(self, store: DataStore) -> None:
+        url = put(store, "a.tar", b"data")
         assert elsewhere(read, store, url) == b"data"
-        assert elsewhere(put, copy, "b.tar", b"more") in list(store.list())
+        assert elsewhere(put, store, "b.tar", b"more") in list(store.list())
 
     def test_threads_share_it(self, store: DataStore) -> None:
         with ThreadPoolExecutor(8) as pool:
@@ -58,6 +64,7 @@ class LifeTests(StoreKit):
         assert got == written
         assert grown <= self.large_memory
 
+    @needs("is_shared")
     def test_a_writer_killed_midway_leaves_nothing_that_cannot_be_removed(
         self, store: DataStore, options: dict[str, Any]
     ) -> None:
@@ -83,6 +90,7 @@ class LifeTests(StoreKit):
         assert identity == elsewhere(processes.identify, options)
         assert not any(secret in identity for secret in secrets_in(options))
 
+    @needs("is_shared")
     def test_writers_killed_at_any_moment_leave_whole_shards_only(
         self, store: DataStore, options: dict[str, Any]
     ) -> None:

@@ -13,6 +13,7 @@ from atdata.errors import ConflictError, InvalidNameError, ShardNotFoundError
 from atdata.stores import DataStore
 from atdata.testing import store_processes as processes
 from atdata.testing.children import everywhere
+from atdata.testing.kit import needs
 from atdata.testing.spooled import put, read
 from atdata.testing.stores.handles import StoreKit
 
@@ -91,6 +92,7 @@ class NameTests(StoreKit):
         (url,) = store.list()
         assert read(store, url) == processes.content(won.index(True))
 
+    @needs("is_shared")
     def test_one_of_many_processes_gets_a_name(
         self, store: DataStore, options: dict[str, Any]
     ) -> None:
