@@ -11,6 +11,9 @@ from atdata.errors import BatchError
 from atdata.samples import DictSample
 from atdata.shards import Columns, Rows
 
+# Small batches are made several at a time, in one piece of memory.
+_TOGETHER = 256 << 10
+
 
 def batch_rows(
     rows: Iterable[Rows], size: int, sample_type: type[Any]
@@ -20,11 +23,29 @@ def batch_rows(
     for part in rows:
         at = 0
         while at < len(part):
-            at = batch.add(part, at)
+            if not batch.count:
+                for columns in _whole_batches(part, at, size):
+                    at += size
+                    yield SampleBatch(columns, sample_type=sample_type)
+            if at < len(part):
+                at = batch.add(part, at)
             if batch.is_full:
                 yield SampleBatch(batch.take(), sample_type=sample_type)
     if batch.count:
         yield SampleBatch(batch.take(), sample_type=sample_type)
+
+
+def _whole_batches(part: Rows, start: int, size: int) -> Iterator[Columns]:
+    """Make batches of rows from one on, as long as they are at hand for at least two."""
+    if part.form is None:
+        return
+    together = _TOGETHER // max(1, part.form.row_bytes * size)
+    while (count := min(together, (len(part) - start) // size)) > 1:
+        block = part.form.empty(count * size)
+        part.fill(block, slice(0, count * size), start, start + count * size)
+        for first in range(0, count * size, size):
+            yield block.part(first, first + size)
+        start += count * size
 
 
 def batch_samples(
@@ -65,7 +86,7 @@ class _Batch:
         """Return the rows so far and begin anew."""
         taken: Columns | list[Any]
         if self._columns is not None:
-            taken = self._columns if self.is_full else self._columns.head(self.count)
+            taken = self._columns if self.is_full else self._columns.part(0, self.count)
         else:
             taken = self._as_samples()
         self._columns = self._samples = None
@@ -84,7 +105,7 @@ class _Batch:
         if self._samples is None:
             self._samples = []
             if self._columns is not None:
-                self._samples = self._columns.head(self.count).samples()
+                self._samples = self._columns.part(0, self.count).samples()
                 self._columns = None
         return self._samples
 

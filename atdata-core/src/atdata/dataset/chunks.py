@@ -79,7 +79,7 @@ class _Chunk:
 
     def rows(self) -> Chunk:
         """Return what was taken."""
-        return self._as_samples() if self._columns is None else self._columns.head(self.count)
+        return self._as_samples() if self._columns is None else self._columns.part(0, self.count)
 
     def _columns_for(self, form: Form | None) -> Columns | None:
         """Return the columns if rows have their form; the first rows decide it."""
@@ -117,7 +117,7 @@ class _Chunk:
     def _as_samples(self) -> list[Row]:
         if self._samples is None:
             columns, self._columns = self._columns, None
-            made = columns.head(self.count).samples() if columns is not None else []
+            made = columns.part(0, self.count).samples() if columns is not None else []
             self._samples = [fields_of(sample) for sample in made]
         return self._samples
 

@@ -203,9 +203,10 @@ class Columns:
         # Nested maps, because a Python loop would take twice as long.
         return list(map(DictSample.from_data, map(dict, map(zip, repeat(list(columns)), rows))))
 
-    def head(self, count: int) -> Columns:
-        """Return the first rows, as views."""
-        return Columns(self.form, {name: raw[:count] for name, raw in self.raw.items()}, count)
+    def part(self, start: int, stop: int) -> Columns:
+        """Return some of the rows, as views."""
+        raw = {name: column[start:stop] for name, column in self.raw.items()}
+        return Columns(self.form, raw, stop - start)
 
     def fill(self, target: Columns, places: Places, rows: Places) -> None:
         """Copy some rows to places in other columns of the same form."""
