@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from atdata_s3.access import Access
 from atdata_s3.failures import ask
+from atdata_s3.logs import redact_logs
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
@@ -38,6 +39,7 @@ def client_of(access: Access) -> Any:
 
 
 def _connect(access: Access) -> Any:
+    redact_logs()
     session = boto3.session.Session(
         access.access_key, access.secret_key, access.session_token, access.region
     )

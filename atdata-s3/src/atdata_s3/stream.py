@@ -10,9 +10,8 @@ from typing import Any
 from botocore.exceptions import (
     HTTPClientError,
     IncompleteReadError,
-    ReadTimeoutError,
-    ResponseStreamingError,
 )
+from urllib3.exceptions import HTTPError
 
 from atdata.errors import ConflictError, StorageError
 from atdata_s3.failures import ask
@@ -22,7 +21,7 @@ from atdata_s3.names import S3Object
 ATTEMPTS = 5
 PROGRESS = 1 << 20
 _CHUNK = 4 << 20
-_BREAKS = (HTTPClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+_BREAKS = (HTTPClientError, IncompleteReadError, HTTPError)
 
 
 class ObjectStream(io.RawIOBase):

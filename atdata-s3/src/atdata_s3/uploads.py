@@ -34,12 +34,11 @@ def upload(client: Any, target: S3Object, file: IO[bytes]) -> None:
         ConflictError: there is one already.
         StorageError: it cannot be stored; then nothing of it stays.
     """
+    new = _NewObject(client, target)
+    new.refuse_existing()
     file.flush()
     number = file.fileno()
     size = os.fstat(number).st_size
-    new = _NewObject(client, target)
-    if new.exists():
-        raise ConflictError(f"there is a shard at {target.url} already", url=target.url)
     if size < 2 * PART:
         new.create(client.put_object, Body=FilePart(number, 0, size), Metadata=new.metadata)
     else:
@@ -57,13 +56,27 @@ class _NewObject:
     def ask(self, act: Callable[..., Any], **arguments: Any) -> Any:
         return ask(self.target.url, act, **self.target.arguments, **arguments)
 
-    def exists(self, *, is_ours: bool = False) -> bool:
-        """Whether there is an object of that name, or the very one that is made here."""
+    def refuse_existing(self) -> None:
+        if self._found() is not None:
+            url = self.target.url
+            raise ConflictError(f"there is a shard at {url} already", url=url)
+
+    def _found(self) -> Any:
+        """Return what the server says of the object, None if it is not there or may not be seen."""
         try:
-            found = self.ask(self.client.head_object)
+            return self.ask(self.client.head_object)
         except ShardNotFoundError:
-            return False
-        return not is_ours or found.get("Metadata", {}).get(_MARK) == self.metadata[_MARK]
+            return None
+        except StorageError as error:
+            # Keys may be allowed to write alone; and without the right to list, what is not there
+            # is forbidden as well.
+            if error.details["code"] != "403":
+                raise
+            return None
+
+    def _is_ours(self) -> bool:
+        found = self._found() or {}
+        return bool(found.get("Metadata", {}).get(_MARK) == self.metadata[_MARK])
 
     def create(self, act: Callable[..., Any], **arguments: Any) -> None:
         """Send the request that makes the object appear, unless there is one by now."""
@@ -72,7 +85,7 @@ class _NewObject:
         except AtdataError:
             # The answer to a request may be lost, and the next one then finds our own object.
             with suppress(StorageError):
-                if self.exists(is_ours=True):
+                if self._is_ours():
                     return
             raise
 
@@ -100,8 +113,7 @@ def _send_parts(new: _NewObject, file: int, size: int) -> None:
     try:
         parts = _send_all(new, file, size, upload_id)
         # A server that ignores the condition on this request overwrites; there are such.
-        if new.exists():
-            raise ConflictError(f"there is a shard at {new.target.url} already", url=new.target.url)
+        new.refuse_existing()
         complete = partial(client.complete_multipart_upload, UploadId=upload_id)
         new.create(complete, MultipartUpload={"Parts": parts})
     except BaseException:

@@ -1,0 +1,29 @@
+"""Keeps session tokens and signatures out of what the SDK logs about its requests."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+_SECRET = re.compile(
+    r"""(x-amz-security-token['"]?[:=]\ ?b?['"]?|signature[:=]\s*)[^\s'",}&]+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# These spell out the headers that they sign and send.
+_LOGGERS = "botocore.auth", "botocore.endpoint"
+
+
+class _Redaction(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        shown = _SECRET.sub(r"\1***", record.getMessage())
+        record.msg, record.args = shown, None
+        return True
+
+
+_redaction = _Redaction()
+
+
+def redact_logs() -> None:
+    """Let the SDK's loggers leave secrets out; a second call changes nothing."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_redaction)
