@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from tests.services.processes import die_with_parent, free_port
 from tests.services.required import unavailable
 
@@ -52,7 +54,7 @@ class OwnServer:
 
     def __init__(self, binary: Path, folder: Path, *settings: str) -> None:
         self._binary = binary
-        self._folder = folder
+        self.folder = folder
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _low_port()
@@ -65,14 +67,15 @@ class OwnServer:
 
     def client(self, **options: Any) -> redis.Redis:
         """Make a client for it."""
-        return redis.Redis(host="127.0.0.1", port=self.port, **options)
+        once = Retry(NoBackoff(), 0)
+        return redis.Redis(host="127.0.0.1", port=self.port, retry=once, **options)
 
-    def start(self) -> None:
-        """Start it and wait until it answers, if only with a refusal."""
-        given = ["--port", str(self.port), "--bind", "127.0.0.1", *self._settings]
-        with (self._folder / "log").open("ab") as log:
+    def start(self, *more: str) -> None:
+        """Start it, perhaps with more settings, and wait until it answers, if with a refusal."""
+        given = ["--port", str(self.port), "--bind", "127.0.0.1", *self._settings, *more]
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binary, *given, "--dir", self._folder],
+                [self._binary, *given, "--dir", self.folder],
                 preexec_fn=die_with_parent,  # noqa: PLW1509 -- it calls nothing but the system
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -89,7 +92,7 @@ class OwnServer:
 
     def log(self) -> str:
         """Return what the server has logged so far."""
-        return (self._folder / "log").read_text(errors="replace")
+        return (self.folder / "log").read_text(errors="replace")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -97,7 +100,7 @@ class OwnServer:
             while True:
                 try:
                     client.ping()
-                except (redis.AuthenticationError, redis.ResponseError):
+                except (redis.AuthenticationError, redis.BusyLoadingError):
                     return
                 except redis.ConnectionError as error:
                     if process.poll() is not None or time.monotonic() > deadline:
@@ -129,10 +132,13 @@ class Launcher:
         """Start a server that has written every command to its file before it answers."""
         return self.start("--appendonly", "yes", "--appendfsync", "always", *settings)
 
+    def start_node(self) -> OwnServer:
+        """Start a server that can be part of a cluster."""
+        return self.start_durable("--cluster-enabled", "yes", "--databases", "1")
+
     def start_cluster(self) -> OwnServer:
         """Start a cluster of one server that owns all slots."""
-        settings = ("--cluster-enabled", "yes", "--databases", "1")
-        server = self.start_durable("--cluster-require-full-coverage", "no", *settings)
+        server = self.start_node()
         with server.client() as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
             while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):

@@ -89,9 +89,11 @@ _NoCluster = exceptions.RedisClusterException
 def _code_of(error: Exception) -> str | None:
     text = str(error)
     if isinstance(error, exceptions.AuthenticationError):
-        return "NOAUTH" if text.startswith("Authentication required") else "WRONGPASS"
+        return "WRONGPASS" if "invalid" in text else "NOAUTH"
     for kind, code in _KINDS.items():
         if isinstance(error, kind):
             return code
+    if "The user executing the script" in text:
+        return "NOPERM"
     found = _CODE.search(text)
     return found[1] if found else None

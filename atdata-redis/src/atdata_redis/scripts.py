@@ -20,12 +20,19 @@ class Script:
 # then six of each operation: which kind, member, expectation, expected body, verb, new body.
 #
 # Nothing undoes a script that fails half-way. So whatever can fail is tried before anything is
-# written: the type of every key, and each expectation. Redis refuses for want of memory only the
-# first write of a script, and deleting needs none.
+# written: the user's rights, the type of every key, and each expectation. For want of memory only
+# the first write of a script is refused, and deleting needs none.
 COMMIT: Final = Script("""
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'done'} end
 local format = redis.call('GET', KEYS[1])
 if format and (format ~= ARGV[1] or ARGV[2] == '1') then return {'format', format} end
+if redis.acl_check_cmd then
+  for _, command in ipairs({'HSET', 'ZADD', 'HDEL', 'ZREM', 'SET'}) do
+    if not redis.acl_check_cmd(command, KEYS[1], '0', '0') then
+      return redis.error_reply('NOPERM ' .. command)
+    end
+  end
+end
 for number = 3, #KEYS, 2 do
   redis.call('HLEN', KEYS[number])
   redis.call('ZCARD', KEYS[number + 1])

@@ -1,0 +1,288 @@
+"""Redis servers that refuse, and addresses that lead nowhere: one clear error, and no secret."""
+
+from __future__ import annotations
+
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+import redis
+from tests.services.processes import free_port
+from tests.services.redis_server import Launcher, OwnServer, Place, redis_launcher, redis_server
+
+from atdata import Index
+from atdata.errors import ConflictError, IndexCorruptError, NotFoundError, StorageError
+from atdata.index.provider import ABSENT, Delete, Key, Put
+from atdata_redis.provider import RedisProvider
+
+__all__ = ["redis_launcher", "redis_server"]
+
+KEY = Key("kind", "name", "")
+ONE = b'{"n":1}'
+SECRET = "sesame-7f3a"
+WRONG = "wrong-7f3a"
+
+
+def _refused(open_index: Callable[[], object]) -> str:
+    """Return all that a failure shows, once it was found to hold no secret."""
+    with pytest.raises(StorageError) as caught:
+        open_index()
+    shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+    assert SECRET not in shown
+    assert WRONG not in shown
+    return str(caught.value)
+
+
+@pytest.fixture
+def locked(redis_launcher: Launcher) -> OwnServer:
+    """Start a server with a password."""
+    return redis_launcher.start_durable("--requirepass", SECRET)
+
+
+def test_a_password_opens_a_server_in_each_spelling(locked: OwnServer) -> None:
+    address = f"127.0.0.1:{locked.port}"
+    for options in (
+        {"url": f"redis://:{SECRET}@{address}"},
+        {"url": f"redis://default:{SECRET}@{address}/3"},
+        {"url": f"redis://{address}", "password": SECRET},
+        {"host": "127.0.0.1", "port": locked.port, "password": SECRET},
+        {"redis": locked.client(password=SECRET)},
+    ):
+        with Index(**options) as index:
+            assert index.list_datasets() == []
+            assert SECRET not in f"{index!r}{index.provider!r}{vars(index.provider)}"
+
+
+def test_b7_a_wrong_password_says_so(locked: OwnServer) -> None:
+    url = f"redis://:{WRONG}@127.0.0.1:{locked.port}/0"
+    message = _refused(lambda: RedisProvider(url=url))
+    assert f"redis://127.0.0.1:{locked.port}/0 failed: user name or password is wrong" in message
+
+
+def test_b7_a_missing_password_says_so(locked: OwnServer) -> None:
+    assert "wants a password" in _refused(lambda: RedisProvider(url=locked.url))
+
+
+def test_a_server_without_password_refuses_one(redis_server: Place) -> None:
+    url = redis_server.fresh_url()
+    # It lets any password pass for the default user, but knows no other.
+    with_user = url.replace("redis://", f"redis://someone:{WRONG}@")
+    assert "password is wrong" in _refused(lambda: RedisProvider(url=with_user))
+
+
+def test_a_refused_connection_names_the_address_at_once() -> None:
+    port = free_port()
+    started = time.monotonic()
+    message = _refused(lambda: RedisProvider(url=f"redis://:{SECRET}@127.0.0.1:{port}/2"))
+    assert f"redis://127.0.0.1:{port}/2 cannot be reached" in message
+    assert time.monotonic() - started < 5
+
+
+def test_an_unknown_host_is_named() -> None:
+    message = _refused(lambda: RedisProvider(host="nowhere.invalid", password=SECRET))
+    assert "redis://nowhere.invalid:6379/0 cannot be reached" in message
+
+
+def test_a_server_that_never_answers_is_given_up_after_the_timeout() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        started = time.monotonic()
+        message = _refused(lambda: RedisProvider(port=port, socket_timeout=0.3))
+    assert "cannot be reached" in message
+    assert time.monotonic() - started < 5
+
+
+def test_b7_a_server_that_is_full_of_clients_is_an_error(redis_launcher: Launcher) -> None:
+    server = redis_launcher.start_durable("--maxclients", "1")
+    with server.client() as client:
+        client.ping()
+        assert "max number of clients" in _refused(lambda: RedisProvider(url=server.url))
+
+
+def test_an_address_that_is_none_is_refused_without_quoting_it() -> None:
+    for url in (f"http://:{SECRET}@host", f"redis://:{SECRET}/x@host:6379", f"redis://h:{SECRET}"):
+        with pytest.raises(ValueError, match="url= is no") as caught:
+            RedisProvider(url=url)
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.fixture
+def full(redis_launcher: Launcher) -> Iterator[RedisProvider]:
+    """Give an index on a server whose memory is used up, with one record."""
+    server = redis_launcher.start_durable()
+    with closing(RedisProvider(url=server.url)) as provider:
+        provider.commit([Put(KEY, ONE)])
+        with server.client() as client:
+            client.config_set("maxmemory", "1mb")
+        yield provider
+
+
+def test_b7_a_full_server_refuses_a_commit_whole(full: RedisProvider) -> None:
+    message = _refused(lambda: full.commit([Put(Key("j", "a", ""), ONE), Put(KEY, ONE)]))
+    assert "its memory is full" in message
+    assert full.scan("j") == []
+    assert full.get(KEY) == ONE
+
+
+def test_b7_a_full_server_still_deletes(full: RedisProvider) -> None:
+    full.commit([Delete(KEY)])
+    with pytest.raises(NotFoundError):
+        full.get(KEY)
+    assert full.scan("kind") == []
+
+
+def test_b7_a_read_only_replica_reads_and_says_why_it_does_not_write(
+    redis_launcher: Launcher,
+) -> None:
+    primary = redis_launcher.start_durable()
+    with closing(RedisProvider(url=primary.url)) as provider:
+        provider.commit([Put(KEY, ONE)])
+        replica = redis_launcher.start_durable("--replicaof", f"127.0.0.1 {primary.port}")
+        with replica.client() as client:
+            while client.info("replication")["master_link_status"] != "up":
+                time.sleep(0.05)
+        with closing(RedisProvider(url=replica.url)) as copy:
+            assert copy.get(KEY) == ONE
+            assert copy.scan("kind") == [(KEY, ONE)]
+            assert "read-only replica" in _refused(lambda: copy.commit([Put(KEY, ONE)]))
+
+
+def test_a_server_that_cannot_save_says_so(redis_launcher: Launcher) -> None:
+    settings = ("--save", "3600 1", "--dbfilename", "taken", "--appendonly", "no")
+    server = redis_launcher.start(*settings)
+    (server.folder / "taken").mkdir()
+    with closing(RedisProvider(url=server.url)) as provider, server.client() as client:
+        client.bgsave()
+        while client.info("persistence")["rdb_last_bgsave_status"] == "ok":
+            time.sleep(0.02)
+        assert "cannot save to its disk" in _refused(lambda: provider.commit([Put(KEY, ONE)]))
+        with pytest.raises(NotFoundError):
+            provider.get(KEY)
+
+
+def test_b7_a_server_that_is_loading_is_waited_for(redis_launcher: Launcher) -> None:
+    server = redis_launcher.start("--save", "3600 1")
+    with closing(RedisProvider(url=server.url)) as provider:
+        provider.commit(Put(Key("k", f"{n}", ""), ONE) for n in range(100))
+        with server.client() as client:
+            client.mset({f"filling {number}": "x" for number in range(2000)})
+            client.save()
+        server.kill()
+        # Microseconds that each key takes to load; and clients are answered meanwhile.
+        server.start("--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024")
+        assert len(provider.scan("k")) == 100
+        with closing(RedisProvider(url=server.url)) as other:
+            assert len(other.scan("k")) == 100
+
+
+# What docs/redis.md tells to allow.
+COMMANDS = "+eval +evalsha +get +set +exists +hget +hmget +hset +hdel +hlen +zadd +zrem +zcard"
+ALLOWED = [*COMMANDS.split(), "+zrangebylex", "+zrevrangebylex", "+scan", "+hgetall"]
+
+
+def _add_user(server: OwnServer, *rules: str) -> dict[str, Any]:
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "team", "on", f">{SECRET}", *rules)
+    return {"url": server.url, "username": "team", "password": SECRET}
+
+
+def test_a_user_with_the_documented_rights_has_all_that_is_needed(
+    redis_launcher: Launcher,
+) -> None:
+    server = redis_launcher.start_durable()
+    options = _add_user(server, "~{atdata}:*", "~Local*", *ALLOWED)
+    with Index(**options) as index:
+        provider = index.provider
+        provider.commit([Put(KEY, ONE, ABSENT), Put(Key("k", "b", ""), ONE)])
+        provider.commit([Delete(Key("k", "b", ""), ONE)])
+        assert provider.scan("kind", reverse=True) == provider.scan("kind") == [(KEY, ONE)]
+        with pytest.raises(ConflictError):
+            provider.commit([Put(KEY, ONE, ABSENT)])
+
+
+def test_a_user_without_the_right_to_write_changes_nothing(redis_launcher: Launcher) -> None:
+    server = redis_launcher.start_durable()
+    RedisProvider(url=server.url).close()
+    for command in ("zadd", "hset", "set"):
+        options = _add_user(server, "reset", "on", f">{SECRET}", "~*", *ALLOWED, f"-{command}")
+        with closing(RedisProvider(**options)) as provider:
+            message = _refused(lambda provider=provider: provider.commit([Put(KEY, ONE)]))  # type: ignore[misc]
+            assert "may not do this" in message
+            assert provider.scan("kind") == []
+            with pytest.raises(NotFoundError):
+                provider.get(KEY)
+
+
+def test_a_node_of_a_larger_cluster_says_that_it_wants_another_client(
+    redis_launcher: Launcher,
+) -> None:
+    first, second = (redis_launcher.start_node() for _ in range(2))
+    with first.client() as client, second.client() as other:
+        client.execute_command("CLUSTER", "MEET", "127.0.0.1", second.port)
+        other.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+            time.sleep(0.05)
+    assert "give redis= a redis.RedisCluster" in _refused(lambda: RedisProvider(url=first.url))
+    with redis.RedisCluster(host="127.0.0.1", port=first.port) as cluster:
+        provider = RedisProvider(cluster)
+        provider.commit([Put(KEY, ONE)])
+        assert provider.scan("kind") == [(KEY, ONE)]
+        provider.close()
+
+
+@pytest.mark.parametrize("place", ["format", "bodies:kind", "order:kind"])
+def test_p4_a_foreign_key_of_the_same_name_is_one_error(redis_server: Place, place: str) -> None:
+    url = redis_server.fresh_url()
+    with redis.Redis.from_url(url) as client:
+        RedisProvider(url=url).close()
+        name = f"{{atdata}}:{place}"
+        client.delete(name)
+        client.rpush(name, "not ours")
+        before = client.dump(name)
+        with pytest.raises(IndexCorruptError, match="holds something else"):  # noqa: PT012
+            provider = RedisProvider(url=url)
+            with closing(provider):
+                provider.commit([Put(KEY, ONE)])
+        assert client.dump(name) == before
+        assert set(client.keys("*kind")) <= {name.encode()}
+
+
+def test_a_newer_format_is_refused_untouched(redis_server: Place) -> None:
+    url = redis_server.fresh_url()
+    with redis.Redis.from_url(url) as client:
+        client.set("{atdata}:format", "2")
+        with pytest.raises(IndexCorruptError, match=r"format 2.*upgrade atdata-redis"):
+            RedisProvider(url=url)
+        assert client.keys() == [b"{atdata}:format"]
+
+
+def test_an_index_that_becomes_of_a_newer_format_is_not_written(redis_server: Place) -> None:
+    url = redis_server.fresh_url()
+    with redis.Redis.from_url(url) as client, closing(RedisProvider(url=url)) as provider:
+        client.set("{atdata}:format", "2")
+        with pytest.raises(IndexCorruptError, match="format 2"):
+            provider.commit([Put(KEY, ONE)])
+        assert provider.scan("kind") == []
+
+
+def test_a_format_that_is_no_number_is_not_ours(redis_server: Place) -> None:
+    url = redis_server.fresh_url()
+    with redis.Redis.from_url(url) as client:
+        client.set("{atdata}:format", "v1")
+        with pytest.raises(IndexCorruptError, match="no atdata index"):
+            RedisProvider(url=url)
+
+
+def test_a_record_that_somebody_removed_half_is_an_error(redis_server: Place) -> None:
+    url = redis_server.fresh_url()
+    with redis.Redis.from_url(url) as client, closing(RedisProvider(url=url)) as provider:
+        provider.commit([Put(KEY, ONE)])
+        client.hdel("{atdata}:bodies:kind", "name\0")
+        with pytest.raises(IndexCorruptError, match="listed that is not there"):
+            provider.scan("kind")
