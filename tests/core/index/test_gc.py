@@ -138,7 +138,7 @@ def test_a_writer_that_was_given_up_in_error_is_refused_and_its_dataset_is_not_t
         assert len(index.delete_leftovers().found) == 1
         yield from notes("c")
 
-    with pytest.raises(ConflictError, match=r"given up.*write it again"):
+    with pytest.raises(ConflictError, match=r"given up.*do it again"):
         index.write(samples(), name="mine", maxcount=1)
     assert index.list_datasets() == []
     assert files(store.root) == []

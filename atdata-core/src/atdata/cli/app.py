@@ -6,13 +6,24 @@ import os
 import sys
 import warnings
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from atdata.cli import INTERRUPTED, datasets, demo, extensions, head, plugins, schemas, verify
+from atdata.cli import (
+    INTERRUPTED,
+    cleaning,
+    copying,
+    datasets,
+    demo,
+    extensions,
+    head,
+    plugins,
+    schemas,
+    verify,
+)
+from atdata.cli.indexes import INDEX_FORMS
 from atdata.cli.output import complain
 from atdata.errors import (
     AtdataError,
@@ -69,6 +80,8 @@ app.command()(datasets.ls)
 app.command()(datasets.show)
 app.command()(head.head)
 app.command()(verify.verify)
+app.command()(copying.copy)
+app.command()(cleaning.gc)
 app.add_typer(schemas.app, name="schema")
 app.add_typer(plugins.app, name="plugins")
 
@@ -83,8 +96,11 @@ def _print_version(wanted: bool) -> None:
 def _choose_index(
     context: typer.Context,
     index: Annotated[
-        Path | None,
-        typer.Option(envvar="ATDATA_INDEX", help="The index file, in place of ~/.atdata/index.db."),
+        str | None,
+        typer.Option(
+            envvar="ATDATA_INDEX",
+            help=f"The index, in place of ~/.atdata/index.db: {INDEX_FORMS}.",
+        ),
     ] = None,
     _version: Annotated[
         bool,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -64,13 +63,13 @@ def summarise(value: Any) -> Any:
     return value
 
 
-def _load(what: str, index_path: Path | None) -> DatasetDict[Any]:
+def _load(what: str, where: str | None) -> DatasetDict[Any]:
     if _FILE.match(what):
         return load_dataset(what)
     is_foreign = _REFERENCE.match(what) and not re.match("@local/|atdata://local/", what)
     if is_foreign:
         return load_dataset(what)
-    with open_index(index_path) as index:
+    with open_index(where) as index:
         return load_dataset(what if _REFERENCE.match(what) else f"@local/{what}", index=index)
 
 
