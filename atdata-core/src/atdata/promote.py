@@ -6,8 +6,10 @@ from typing import Any
 
 from atdata import plugins
 
+_NAMES = frozenset({"_find_existing_schema", "promote_to_atmosphere"})
+
 
 def __getattr__(name: str) -> Any:
-    if name != "promote_to_atmosphere":
+    if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return plugins.official_module("atdata-atmosphere").promote_to_atmosphere
+    return getattr(plugins.official_module("atdata-atmosphere"), name)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
+from atdata import plugins
 from atdata.dataset import Dataset, as_source
 from atdata.errors import NotFoundError, SampleTypeError
 from atdata.index.copying import Recipient
@@ -253,6 +254,15 @@ class Index:
             raise TypeError(f"a {type(source).__name__} keeps no history; copy without it")
         copies = [recipient.add(entry, source) for entry in reversed(source.history(name))]
         return copies[-1]
+
+    def promote(self, name: str, client: Any, **options: Any) -> str:
+        """Publish a dataset through an ``AtmosphereClient`` and return its AT URI.
+
+        Options are those of ``atdata.promote.promote_to_atmosphere``, such as ``data_store``.
+        ``PluginNotFoundError`` without ``atdata-atmosphere``.
+        """
+        plugin = plugins.official_module("atdata-atmosphere")
+        return str(plugin.promote_to_atmosphere(self.get_dataset(name), self, client, **options))
 
     @property
     def datasets(self) -> Iterator[LocalDatasetEntry]:
