@@ -5,8 +5,9 @@ warnings as errors. What happens to a block is told by its fence alone:
 
 - ``python`` runs.
 - ``text`` is what the python block right above it prints; ``...`` stands for anything.
-- ``console`` holds commands behind ``$`` and what they print. ``atdata`` is run, and after
-  ``pip install -e FOLDER`` the project in that folder is importable and its plugins are found.
+- ``console`` holds commands behind ``$`` and what they print. ``atdata`` and ``pytest`` are run,
+  and after ``pip install -e FOLDER`` the project in that folder is importable and its plugins are
+  found.
 - any language with ``title="path"`` is written to that file, and not run.
 - ``bash`` is only shown, and must be nothing but commands that install.
 

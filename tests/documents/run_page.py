@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import linecache
+import os
 import re
 import shlex
 import subprocess
@@ -19,6 +20,7 @@ from typing import NoReturn
 from tests.documents.blocks import Block, blocks_of
 
 INSTALL = "pip install -e "
+PROGRAMS = {"atdata": "atdata.cli", "pytest": "pytest"}
 
 
 def main() -> None:
@@ -72,10 +74,12 @@ def _run_command(block: Block, command: str, line: int) -> str:
     if command.startswith(INSTALL):
         _install(Path(command.removeprefix(INSTALL)))
         return ""
-    if not command.startswith("atdata "):
-        _fail(block, line, f"only atdata and `{INSTALL}FOLDER` are run, not {command!r}")
-    words = [sys.executable, "-m", "atdata.cli", *shlex.split(command)[1:]]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    program, *words = shlex.split(command)
+    if program not in PROGRAMS:
+        known = ", ".join([*PROGRAMS, f"`{INSTALL}FOLDER`"])
+        _fail(block, line, f"only {known} are run, not {command!r}")
+    whole = [sys.executable, "-m", PROGRAMS[program], *words]
+    done = subprocess.run(whole, capture_output=True, text=True, check=False)
     if done.returncode:
         _fail(block, line, f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -93,6 +97,8 @@ def _install(project: Path) -> None:
     _write(folder / "METADATA", metadata)
     _write(folder / "entry_points.txt", "\n".join(["[atdata]", *lines]))
     sys.path.insert(0, str(source.absolute()))
+    # For the programs that are run after it.
+    os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], os.environ["PYTHONPATH"]])
 
 
 def _write(path: str | Path, text: str) -> None:
