@@ -13,6 +13,7 @@ from atdata.errors import InvalidNameError, NoDataFilesError, ShardNotFoundError
 from atdata_s3.access import Access, Credentials, make_access
 from atdata_s3.clients import client_of
 from atdata_s3.names import S3Object, check_bucket
+from atdata_s3.patterns import find_keys
 from atdata_s3.stream import ObjectStream
 
 
@@ -70,6 +71,16 @@ class S3Source(ShardSource):
         if not buckets:
             raise NoDataFilesError("a source is made from at least one URL; the list is empty")
         return cls(buckets[0], [one.key for one in objects], **options)
+
+    @classmethod
+    def find_urls(cls, pattern: str) -> list[str]:
+        """Return the URLs of the objects that a pattern with ``*``, ``?`` or ``[...]`` stands for.
+
+        ``load_dataset`` asks this; keys are those that the SDK finds.
+        """
+        target = S3Object.from_url(pattern)
+        keys = find_keys(client_of(Access()), target)
+        return [S3Object(target.bucket, key).url for key in keys]
 
     @property
     def bucket(self) -> str:

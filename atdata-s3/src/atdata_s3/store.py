@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import IO, Any, cast
 
@@ -18,6 +18,7 @@ from atdata_s3.access import Access, Credentials, make_access
 from atdata_s3.clients import client_of
 from atdata_s3.failures import ask
 from atdata_s3.names import S3Object, check_bucket
+from atdata_s3.patterns import pages
 from atdata_s3.source import S3Source
 from atdata_s3.stream import ObjectStream
 from atdata_s3.uploads import UPLOAD, abort, upload
@@ -94,17 +95,10 @@ class S3DataStore(DataStore):
         return cast("IO[bytes]", ObjectStream(client_of(self._access), target, offset))
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        where = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
-        for page in self._pages("list_objects_v2", where):
+        for page in self._pages("list_objects_v2", prefix):
             for found in page.get("Contents", ()):
                 if found["Key"].endswith(_SUFFIX):
                     yield f"s3://{self._bucket}/{found['Key']}"
-
-    def _pages(self, act: str, where: Mapping[str, str]) -> Iterator[Any]:
-        pages = iter(client_of(self._access).get_paginator(act).paginate(**where))
-        end: dict[str, Any] = {}
-        while (page := ask(f"s3://{self._bucket}", partial(next, pages, end))) is not end:
-            yield page
 
     def delete(self, url: str) -> None:
         target, client = self._own(url), client_of(self._access)
@@ -143,8 +137,7 @@ class S3DataStore(DataStore):
 
     def leftovers(self, prefix: str, token: str) -> Iterator[Leftover]:
         yield from super().leftovers(prefix, token)
-        where = {"Bucket": self._bucket, "Prefix": f"{self._prefix}{prefix}/"}
-        for page in self._pages("list_multipart_uploads", where):
+        for page in self._pages("list_multipart_uploads", f"{prefix}/"):
             for begun in page.get("Uploads", ()):
                 if f"/data--{token}--" in begun["Key"]:
                     url = S3Object(self._bucket, begun["Key"]).url
@@ -162,6 +155,9 @@ class S3DataStore(DataStore):
         sign = client_of(self._access).generate_presigned_url
         arguments = {"Params": self._own(url).arguments, "ExpiresIn": expires}
         return cast("str", ask(url, partial(sign, "get_object"), **arguments))
+
+    def _pages(self, act: str, prefix: str) -> Iterator[Any]:
+        return pages(client_of(self._access), act, self._bucket, self._prefix + prefix)
 
     def _own(self, url: str) -> S3Object:
         if not url.startswith(f"s3://{self._bucket}/{self._prefix}"):

@@ -7,7 +7,7 @@ import os
 import re
 
 from atdata.dataset.braces import expand_braces
-from atdata.dataset.remote import list_remote
+from atdata.dataset.source import list_matching
 from atdata.dataset.url import local_path, redacted
 from atdata.errors import NoDataFilesError
 
@@ -48,7 +48,7 @@ def _match(pattern: str) -> list[str]:
     local = local_path(pattern)
     if local is None:
         has_wildcards = _WILDCARD.search(pattern)
-        return list_remote(pattern, redacted(pattern)) if has_wildcards else [pattern]
+        return list_matching(pattern, redacted(pattern)) if has_wildcards else [pattern]
     if os.path.isdir(local):
         below = os.path.join(glob.escape(local), "**", f"*{SUFFIX}")
         return sorted(glob.glob(below, recursive=True))

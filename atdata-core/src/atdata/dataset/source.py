@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atdata import plugins
+from atdata.dataset.remote import list_remote
 from atdata.dataset.url import URLSource
 from atdata.errors import NoDataFilesError, PluginNotFoundError, UntrustedInputError
 from atdata.protocols import DataSource
@@ -68,6 +69,19 @@ def _from_plugin(scheme: str, urls: list[str]) -> Any:
             raise PluginNotFoundError(hint, **missing.details) from error
         return URLSource(urls)
     return kind.from_urls(urls)
+
+
+def list_matching(pattern: str, shown: str) -> list[str]:
+    """List the URLs that a glob pattern stands for, sorted, where the protocol can list.
+
+    A plugin's source does that if it has ``find_urls``, and else fsspec.
+    """
+    scheme = pattern.partition("://")[0].lower()
+    try:
+        find_urls = getattr(plugins.load("data source", scheme), "find_urls", None)
+    except PluginNotFoundError:
+        find_urls = None
+    return list_remote(pattern, shown) if find_urls is None else list(find_urls(pattern))
 
 
 def shard_ids(source: Any) -> list[str]:
