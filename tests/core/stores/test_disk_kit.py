@@ -14,3 +14,8 @@ class TestLocalDiskStore(DataStoreTests):
     @pytest.fixture
     def options(self, tmp_path: Path) -> dict[str, Any]:
         return {"store": "disk", "root": tmp_path / "root"}
+
+
+@pytest.mark.slow
+class TestManyKilledWriters(TestLocalDiskStore):
+    kills = 100
