@@ -140,7 +140,7 @@ def test_b7_a_full_server_still_deletes(full: RedisProvider) -> None:
 def test_b7_a_read_only_replica_reads_and_says_why_it_does_not_write(
     redis_launcher: Launcher,
 ) -> None:
-    primary = redis_launcher.start_durable()
+    primary = redis_launcher.start_durable("--repl-diskless-sync-delay", "0")
     with closing(RedisProvider(url=primary.url)) as provider:
         provider.commit([Put(KEY, ONE)])
         replica = redis_launcher.start_durable("--replicaof", f"127.0.0.1 {primary.port}")
