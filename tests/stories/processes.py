@@ -1,0 +1,86 @@
+"""Colleagues: fresh processes, forked from a server that has imported everything already."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from typing import Any
+
+_PATIENCE = 120.0
+
+_fresh = multiprocessing.get_context("forkserver")
+# Forking it takes milliseconds, and it holds nothing of what a test has opened.
+_fresh.set_forkserver_preload(["tests.stories.acts"])
+
+
+def in_process(act: Callable[..., Any], *args: Any) -> Any:
+    """Return what a function returns in a fresh process."""
+    return everywhere(1, act, *args)[0]
+
+
+def everywhere(
+    count: int, act: Callable[..., Any], *args: Any, processes: bool = True
+) -> list[Any]:
+    """Return what a function returns in several processes or threads that start together."""
+    return _in_processes(count, act, args) if processes else _in_threads(count, act, args)
+
+
+def _in_processes(count: int, act: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
+    barrier = _fresh.Barrier(count)
+    home = os.environ["ATDATA_HOME"]
+    with ExitStack() as stack:
+        ears = []
+        for _ in range(count):
+            ear, mouth = _fresh.Pipe(duplex=False)
+            process = _fresh.Process(target=_report, args=(mouth, home, barrier, act, args))
+            process.start()
+            stack.callback(process.join)
+            stack.callback(process.kill)
+            mouth.close()
+            ears.append(stack.enter_context(ear))
+        return [_hear(ear) for ear in ears]
+
+
+def _hear(ear: Connection) -> Any:
+    assert ear.poll(_PATIENCE), "a process was silent for too long"
+    succeeded, told = ear.recv()
+    assert succeeded, f"a process failed:\n{told}"
+    return told
+
+
+def _report(
+    mouth: Connection, home: str, barrier: Any, act: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
+    os.environ["ATDATA_HOME"] = home
+    try:
+        barrier.wait(_PATIENCE)
+        told = True, act(*args)
+    except BaseException:  # noqa: BLE001 -- whatever it is, the test shows it
+        told = False, traceback.format_exc()
+    mouth.send(told)
+    mouth.close()
+
+
+def _in_threads(count: int, act: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
+    barrier = threading.Barrier(count)
+    told: list[Any] = []
+
+    def run() -> None:
+        # Other tests may fork while this one ends.
+        sys.settrace(None)
+        barrier.wait(_PATIENCE)
+        told.append(act(*args))
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(told) == count
+    return told
