@@ -28,6 +28,16 @@ from atdata.testing.stores.handles import StoreKit
 class LifeTests(StoreKit):
     """Other threads and processes, forks, copies, and processes that are killed."""
 
+    def test_another_handle_finds_what_is_there(
+        self, store: DataStore, options: dict[str, Any]
+    ) -> None:
+        url = put(store, "a.tar", b"data")
+        another = open_store(options)
+        assert list(another.list()) == [url]
+        assert read(another, url) == b"data"
+        another.delete(url)
+        assert list(store.list()) == []
+
     def test_a_copy_of_it_works(self, store: DataStore) -> None:
         url = put(store, "a.tar", b"data")
         copy = pickle.loads(pickle.dumps(store))  # noqa: S301 -- it was pickled right here

@@ -76,10 +76,12 @@ class NameTests(StoreKit):
 
     def test_what_is_there_is_never_overwritten(self, store: DataStore) -> None:
         url = put(store, "a.tar", b"first")
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError) as caught:
             put(store, "a.tar", b"second")
+        assert "a.tar" in str(caught.value)
         assert read(store, url) == b"first"
         assert list(store.list()) == [url]
+        assert read(store, put(store, "b.tar", b"second")) == b"second"
 
     def test_the_name_of_a_deleted_shard_is_free(self, store: DataStore) -> None:
         store.delete(put(store, "a.tar", b"first"))
@@ -134,6 +136,8 @@ class NameTests(StoreKit):
                 act(url)
             assert isinstance(caught.value, KeyError)
             assert isinstance(caught.value, FileNotFoundError)
+            assert "a.tar" in str(caught.value)
+        assert read(store, put(store, "b.tar", b"more")) == b"more"
 
     @pytest.mark.parametrize("url", FOREIGN_URLS, ids=ascii)
     def test_urls_of_others_are_neither_opened_nor_deleted(
