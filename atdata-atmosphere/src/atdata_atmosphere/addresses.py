@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from atdata.errors import UntrustedInputError
 
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 _NAT64 = IPv6Network("64:ff9b::/96")
 REMEDY = "pass allow_private=True if this server is meant"
 
@@ -60,7 +62,7 @@ def checked_origin(url: str, *, allow_private: bool) -> str:
     if "@" in parts.netloc or parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise _refused(url, "it is more than a host and a port")
     host = parts.hostname or ""
-    if not host or host != host.strip() or not host.isascii():
+    if ":" not in host and _HOST.fullmatch(host) is None:
         raise _refused(url, "it names no host")
     _check_literal(url, host, allow_private=allow_private)
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"

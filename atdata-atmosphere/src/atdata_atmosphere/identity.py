@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from atdata.errors import CorruptDataError, NotFoundError, StorageError, UntrustedInputError
 from atdata_atmosphere.addresses import checked_origin
+from atdata_atmosphere.cache import Cache
 from atdata_atmosphere.handles import HandleLookup
-from atdata_atmosphere.syntax import checked_did, checked_handle, is_did, is_handle
+from atdata_atmosphere.processes import PerProcess
+from atdata_atmosphere.syntax import checked_did, checked_handle, is_handle
 from atdata_atmosphere.web import Ask, Web
 
 PLC_DIRECTORY = "https://plc.directory"
@@ -33,6 +32,10 @@ class Identity:
     handle: str | None = None
 
 
+def _new_cache() -> Cache[Identity]:
+    return Cache(seconds=KEPT_SECONDS, most=KEPT)
+
+
 class Resolver:
     """Looks identities up, and keeps them for ten minutes; threads share it."""
 
@@ -40,8 +43,7 @@ class Resolver:
         self._web = web
         self._plc_url = checked_origin(plc_url, allow_private=web.allow_private)
         self._handles = handles
-        self._kept: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: PerProcess[Cache[Identity]] = PerProcess(_new_cache)
 
     def resolve(self, name: str, *, fresh: bool = False) -> Identity:
         """Return who goes by a handle or DID.
@@ -55,16 +57,12 @@ class Resolver:
             StorageError: a server that had to be asked did not answer.
         """
         key = checked_did(name) if name.startswith("did:") else checked_handle(name)
-        if not fresh and (kept := self._find(key)) is not None:
-            return kept
+        kept = self._kept.get()
+        if not fresh and (known := kept.get(key)) is not None:
+            return known
         identity = self._by_did(key) if key.startswith("did:") else self._by_handle(key)
-        self._keep(key, identity)
+        kept.put(key, identity)
         return identity
-
-    def forget(self, name: str) -> None:
-        """Look a handle or DID up anew the next time."""
-        with self._lock:
-            self._kept.pop(name, None)
 
     def _by_handle(self, handle: str) -> Identity:
         did = self._handles.did_of(handle)
@@ -120,18 +118,6 @@ class Resolver:
                 return checked_origin(endpoint, allow_private=self._web.allow_private)
         raise NotFoundError(f"{did} names no server that keeps its repository", did=did)
 
-    def _find(self, key: str) -> Identity | None:
-        with self._lock:
-            until, identity = self._kept.get(key, (0.0, None))
-            return identity if time.monotonic() < until else None
-
-    def _keep(self, key: str, identity: Identity) -> None:
-        with self._lock:
-            self._kept[key] = (time.monotonic() + KEPT_SECONDS, identity)
-            self._kept.move_to_end(key)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-
 
 def web_origin(did: str, *, allow_private: bool) -> str:
     """Return the origin that a did:web names: a host, and for localhost alone a port.
@@ -160,8 +146,3 @@ def _handle_of(document: dict[str, Any]) -> str | None:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def is_identifier(text: str) -> bool:
-    """Tell whether a text is spelled as a DID or a handle."""
-    return is_did(text) or is_handle(text)

@@ -144,9 +144,10 @@ class CheckedTransport(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; the answer's body is timed with it."""
-        if request.url.scheme != "https" and not self._allow_private:
-            message = f"{request.url.host} is not asked over {request.url.scheme}: only over https"
-            raise UntrustedInputError(message, host=request.url.host)
+        scheme, host = request.url.scheme, request.url.host
+        if scheme != "https" and not (self._allow_private and scheme == "http"):
+            message = f"{host} is not asked over {scheme or 'nothing'}, only over https"
+            raise UntrustedInputError(message, host=host)
         pace = _Pace(self._seconds)
         with _paced(pace):
             response = super().handle_request(request)

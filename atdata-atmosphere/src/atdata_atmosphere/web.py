@@ -23,6 +23,7 @@ MAX_JSON = 8 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 REDIRECTS = 5
 CHUNK = 1024 * 1024
+_PASSING = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Web:
                         return read(response)
                     error, wait = refusal(response, ask.url), _wait(response, attempt)
             except httpx.HTTPError as failure:
-                error, wait = _unreachable(ask, failure), own_wait(attempt)
+                error = _unreachable(ask, failure)
+                wait = own_wait(attempt) if isinstance(failure, _PASSING) else None
             except httpx.InvalidURL as failure:
                 raise StorageError(f"{ask.url[:200]!r} is no URL", url=ask.url) from failure
             if wait is None or attempt == ask.attempts - 1 or waited + wait > self.max_wait:
