@@ -35,38 +35,45 @@ START_SECONDS = 30
 
 
 class Place:
-    """A server that answers: it hands out databases of their own to the tests."""
+    """A server that answers, with one database in which tests make schemas of their own."""
 
     def __init__(self, dsn: str) -> None:
-        self.admin_dsn = dsn
-        self._locale = ""
-        with self.admin() as connection:
-            found = connection.execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i'")
-            if connection.info.server_version >= 150000 and found.fetchone():
-                # The order of keys must not depend on it, and C would not show that it does.
-                self._locale = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        self._dsn = dsn
+        self._databases: list[str] = []
+        self.dsn = self.fresh_database(f"ENCODING 'UTF8' {self._other_locale()}")
 
     def fresh_dsn(self) -> str:
-        """Make an empty database and return its DSN."""
-        return self.dsn_of(self.create_database(f"ENCODING 'UTF8' {self._locale}"))
+        """Make an empty schema and return a DSN that leads there."""
+        name = f"test_{uuid4().hex}"
+        with self.admin(self.dsn) as connection:
+            connection.execute(f"CREATE SCHEMA {name}")
+        return make_conninfo(self.dsn, options=f"-c search_path={name}")
 
-    def create_database(self, options: str = "") -> str:
-        """Make an empty database and return its name."""
+    def fresh_database(self, options: str = "ENCODING 'UTF8'") -> str:
+        """Make an empty database, which takes longer and some megabytes, and return its DSN."""
         name = f"atdata_{uuid4().hex}"
         with self.admin() as connection:
-            # Copying files is quicker than logging each page, where there is a choice.
-            copy = "STRATEGY FILE_COPY" if connection.info.server_version >= 150000 else ""
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 {copy} {options}")
-        return name
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 {options}")
+        self._databases.append(name)
+        return make_conninfo(self._dsn, dbname=name)
 
-    def dsn_of(self, database: str, **parts: Any) -> str:
-        """Return the DSN of a database, with other parts changed as well."""
-        return make_conninfo(self.admin_dsn, dbname=database, **parts)
+    def remove(self) -> None:
+        """Leave no database behind on a server that goes on."""
+        with self.admin() as connection:
+            for name in self._databases:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _other_locale(self) -> str:
+        """Choose a locale on which the order of keys must not depend."""
+        with self.admin() as connection:
+            is_new = connection.info.server_version >= 150000
+            found = connection.execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i'")
+            return "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" if is_new and found.fetchone() else ""
 
     @contextmanager
     def admin(self, dsn: str | None = None) -> Iterator[psycopg.Connection[Any]]:
-        """Open a connection of the superuser, that commits each statement."""
-        with psycopg.connect(dsn or self.admin_dsn, autocommit=True) as connection:
+        """Open a connection of the superuser that commits each statement."""
+        with psycopg.connect(dsn or self._dsn, autocommit=True) as connection:
             yield connection
 
 
@@ -179,7 +186,9 @@ def postgres_server() -> Iterator[Place]:
     """Give a server on which each test makes a database of its own."""
     with ExitStack() as stack:
         if dsn := os.environ.get("ATDATA_TEST_POSTGRES_DSN"):
-            yield Place(dsn)
+            place = Place(dsn)
+            stack.callback(place.remove)
+            yield place
         elif find_binaries() is not None:
             yield stack.enter_context(_own_server()).place
         elif dsn := _in_docker(stack):

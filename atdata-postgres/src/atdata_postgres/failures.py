@@ -43,24 +43,22 @@ _REMEDIES = {
 }
 
 
-def retry(act: Callable[[], T]) -> T:
+def retry(act: Callable[[], T], *, is_opening: bool = False) -> T:
     """Call until it succeeds: some times against other writers, some time against lost servers.
 
-    ``act`` must be fit for repetition even where an earlier call did more than it could report.
+    ``act`` must be fit for repetition even where an earlier call did more than it could report. A
+    server that cannot be reached while an index is opened is nothing to wait for.
     """
-    deadline: float | None = None
+    deadline = time.monotonic() + RECOVERY_SECONDS
     attempt = 0
     while True:
         attempt += 1
         try:
             return act()
-        except DBAPIError as error:
-            if _is_lost(error):
-                now = time.monotonic()
-                deadline = deadline or now + RECOVERY_SECONDS
-                if now > deadline:
-                    raise
-            elif _state(error) not in _CONTENDED or attempt >= ATTEMPTS:
+        except (DBAPIError, psycopg.Error) as error:
+            is_lost = _is_interrupted(error) or (not is_opening and _is_unreachable(error))
+            is_contended = _state(error) in _CONTENDED and attempt < ATTEMPTS
+            if not (is_lost and time.monotonic() < deadline) and not is_contended:
                 raise
         time.sleep(_wait(attempt))
 
@@ -86,15 +84,14 @@ def translate(error: SQLAlchemyError | psycopg.Error, address: Address) -> Atdat
 
 
 def _is_unreachable(error: Exception) -> bool:
-    """Tell whether no connection could be made at all."""
+    """Tell whether there is no connection, which the server itself could have explained."""
     original = _original(error)
     return isinstance(original, psycopg.OperationalError) and original.sqlstate is None
 
 
-def _is_lost(error: DBAPIError) -> bool:
+def _is_interrupted(error: Exception) -> bool:
+    """Tell whether a session that was there has ended, or there is none to be had just now."""
     state = _state(error)
-    if error.connection_invalidated or _is_unreachable(error):
-        return True
     return state is not None and (state in _INTERRUPTED or state.startswith("08"))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -58,6 +59,8 @@ class PostgresProvider(SQLProvider):
         engine = create_engine(
             "postgresql+psycopg://",
             creator=self._address.connect,
+            # Rows are locked where it matters; the server's default may be stricter and slower.
+            isolation_level="READ COMMITTED",
             pool_pre_ping=True,
             pool_size=POOL_SIZE,
             hide_parameters=True,
@@ -75,9 +78,8 @@ class PostgresProvider(SQLProvider):
     def _query_once(
         self, statement: Select[Any], parameters: Mapping[str, str]
     ) -> Sequence[Row[Any]]:
-        self._check_open()
         # A transaction around one statement would only add two round trips.
-        with self._reading.connect() as connection:
+        with self._open_until_closed(), self._reading.connect() as connection:
             return connection.execute(statement, parameters).all()
 
     def _commit(self, ops: list[Op]) -> None:
@@ -88,9 +90,21 @@ class PostgresProvider(SQLProvider):
             self._settled.append(token)
 
     def _commit_once(self, token: UUID, ops: list[Op]) -> None:
-        with self._connection() as connection:
+        with self._open_until_closed(), self._engine.begin() as connection:
             if self._claim(connection, token):
                 self._apply(connection, ops)
+
+    @contextmanager
+    def _open_until_closed(self) -> Iterator[None]:
+        """Leave no connection open that another thread did not see when it closed the index."""
+        self._check_open()
+        pool = self._engine.pool
+        try:
+            yield
+        finally:
+            if not self._disposal.alive:
+                pool.dispose()
+                self._engine.dispose()
 
     def _claim(self, connection: Connection, token: UUID) -> bool:
         """Write the token of a commit; False if an earlier attempt at it has come through.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -15,10 +17,11 @@ from atdata.errors import IndexCorruptError
 from atdata.index.old_rows import OldEntry, Record, records_from_entries, records_from_schemas
 from atdata.index.sql import RECORDS
 from atdata_postgres.connections import Address
-from atdata_postgres.failures import translate
+from atdata_postgres.failures import retry, translate
 from atdata_postgres.views import CREATE_DATASETS, CREATE_SCHEMAS
 
 FORMAT = 1
+PART = 1000
 
 _NAMES = {
     RECORDS.name: "TABLE",
@@ -63,13 +66,17 @@ def prepare(address: Address) -> None:
     looked at, so whoever may just read can open it.
     """
     try:
-        with closing(address.connect()) as connection:
-            connection.autocommit = True
-            if not _is_ready(connection, address):
-                with connection.transaction():
-                    _create(connection, address)
+        retry(partial(_prepare, address), is_opening=True)
     except psycopg.Error as error:
         raise translate(error, address) from error
+
+
+def _prepare(address: Address) -> None:
+    with closing(address.connect()) as connection:
+        connection.autocommit = True
+        if not _is_ready(connection, address):
+            with connection.transaction():
+                _create(connection, address)
 
 
 def _is_ready(connection: Connection, address: Address) -> bool:
@@ -132,5 +139,7 @@ def _stream(connection: Connection, query: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _insert(connection: Connection, records: Iterator[Record]) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(_INSERT, ((*key, body.decode()) for key, body in records))
+    # While many rows are sent, none can be fetched: in parts, then.
+    while part := list(islice(records, PART)):
+        with connection.cursor() as cursor:
+            cursor.executemany(_INSERT, [(*key, body.decode()) for key, body in part])

@@ -1,0 +1,206 @@
+"""What the PostgreSQL index says when it cannot be opened or used: one clear error, no secret."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.services.postgres_server import Place
+
+from atdata import Index
+from atdata.errors import AtdataError, IndexCorruptError, InvalidNameError, StorageError
+from atdata.index.provider import Key, Put
+from atdata_postgres.provider import PostgresProvider
+
+KEY = Key("kind", "name", "")
+ONE = b'{"n":1}'
+SECRET = "canary-5c1d"
+
+
+@pytest.fixture
+def dsn(postgres_server: Place) -> str:
+    return postgres_server.fresh_dsn()
+
+
+def _fails(call: Callable[[], Any], kind: type[AtdataError], words: str) -> None:
+    """Expect one of our errors, in which no password is to be found, wherever one looks."""
+    with pytest.raises(kind, match=words) as caught:
+        call()
+    shown = [repr(caught.value), *traceback.format_exception(caught.value)]
+    assert SECRET not in "".join(shown)
+    assert SECRET.encode() not in pickle.dumps(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _opening(dsn: str, **parts: Any) -> Callable[[], Any]:
+    return lambda: Index(dsn=make_conninfo(dsn, **{"password": SECRET, **parts}))
+
+
+def test_a_wrong_password(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    _fails(_opening(dsn), StorageError, "user and password given")
+    assert SECRET not in caplog.text
+
+
+def test_an_unknown_database(postgres_server: Place, dsn: str) -> None:
+    password = conninfo_to_dict(dsn)["password"]
+    unknown = _opening(dsn, dbname="no_such_place", password=password)
+    _fails(unknown, StorageError, "no_such_place.*check that")
+
+
+def test_a_port_where_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    dsn = f"postgresql://me:{SECRET}@127.0.0.1:{port}/db"
+    started = time.monotonic()
+    _fails(lambda: Index(dsn=dsn), StorageError, f"127.0.0.1:{port}.*check that the server runs")
+    assert time.monotonic() - started < 5
+
+
+def test_a_host_that_does_not_answer_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        dsn = f"postgresql://me:{SECRET}@127.0.0.1:{port}/db?connect_timeout=2"
+        started = time.monotonic()
+        _fails(lambda: Index(dsn=dsn), StorageError, "timeout")
+        assert time.monotonic() - started < 10
+
+
+def test_a_host_that_does_not_exist() -> None:
+    dsn = f"postgresql://me:{SECRET}@no-such-host.invalid/db"
+    _fails(lambda: Index(dsn=dsn), StorageError, "no-such-host.invalid")
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        f"postgresql://me:{SECRET}%zz@h/db",
+        f"postgresql://me:x/{SECRET}@h/db",
+        f"postgresql://me:x@{SECRET}@h/db",
+        f"postgresql://me:x:{SECRET}@h:port/db",
+        f"host=h {SECRET}",
+        f"mysql://me:{SECRET}@h/db",
+        f"postgresql://me@h/db?pasword={SECRET}",
+        f"host=h port={SECRET}",
+        f"host=h password='{SECRET}",
+        "postgresql://[::1/db",
+    ],
+)
+def test_c1_a_dsn_that_cannot_be_understood_is_not_repeated(dsn: str) -> None:
+    _fails(lambda: Index(provider="postgres", dsn=dsn), InvalidNameError, "postgresql://user@host")
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_usual_scheme_of_a_url_is_understood(postgres_server: Place, scheme: str) -> None:
+    parts = conninfo_to_dict(postgres_server.fresh_database())
+    place = f"{parts['user']}:{parts['password']}@{parts['host']}:{parts['port']}"
+    with Index(dsn=f"{scheme}://{place}/{parts['dbname']}") as index:
+        assert list(index.datasets) == []
+
+
+def test_what_the_environment_says_completes_the_dsn(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = conninfo_to_dict(dsn)
+    options = parts.pop("options")
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
+    for name, variable in names.items():
+        monkeypatch.setenv(variable, str(parts[name]))
+    monkeypatch.setenv("PGOPTIONS", str(options))
+    with closing(PostgresProvider(f"dbname={parts['dbname']}")) as store:
+        store.commit([Put(KEY, ONE)])
+        assert str(parts["password"]) not in repr(store)
+    with closing(PostgresProvider(dsn)) as store:
+        assert len(store.scan("kind")) == 1
+
+
+ROLE = "reader_of_atdata"
+
+
+@pytest.fixture
+def reader(postgres_server: Place, dsn: str) -> Iterator[str]:
+    """Give the DSN of a role that may read what there is, and nothing else."""
+    schema = str(conninfo_to_dict(dsn)["options"]).rpartition("=")[2]
+    with postgres_server.admin(dsn) as connection:
+        connection.execute(f"CREATE ROLE {ROLE}_{schema} LOGIN PASSWORD '{SECRET}'")
+        connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO {ROLE}_{schema}")
+    yield make_conninfo(dsn, user=f"{ROLE}_{schema}", password=SECRET)
+    with postgres_server.admin(dsn) as connection:
+        connection.execute(f"DROP OWNED BY {ROLE}_{schema}")
+        connection.execute(f"DROP ROLE {ROLE}_{schema}")
+
+
+def test_who_may_not_create_tables_is_told_so(reader: str) -> None:
+    _fails(lambda: Index(dsn=reader), StorageError, "permission denied.*rights")
+
+
+def test_who_may_only_read_can_open_and_read(postgres_server: Place, dsn: str, reader: str) -> None:
+    with closing(PostgresProvider(dsn)) as store:
+        store.commit([Put(KEY, ONE)])
+    role = conninfo_to_dict(reader)["user"]
+    with postgres_server.admin(dsn) as connection:
+        connection.execute(f"GRANT SELECT ON atdata_records TO {role}")
+    with closing(PostgresProvider(reader)) as store:
+        assert [key for key, _ in store.scan("kind")] == [KEY]
+        _fails(lambda: store.commit([Put(KEY, ONE)]), StorageError, "permission denied.*rights")
+
+
+def test_a_server_that_is_read_only(dsn: str) -> None:
+    options = f"{conninfo_to_dict(dsn)['options']} -c default_transaction_read_only=on"
+    frozen = make_conninfo(dsn, options=options)
+    _fails(lambda: PostgresProvider(frozen), StorageError, "read-only, perhaps a replica")
+    with closing(PostgresProvider(dsn)) as store:
+        store.commit([Put(KEY, ONE)])
+    with closing(PostgresProvider(frozen)) as store:
+        assert len(store.scan("kind")) == 1
+        _fails(lambda: store.commit([Put(KEY, ONE)]), StorageError, "read-only, perhaps a replica")
+
+
+def test_a_search_path_that_leads_nowhere(dsn: str) -> None:
+    lost = make_conninfo(dsn, options="-c search_path=no_such_schema")
+    _fails(lambda: PostgresProvider(lost), StorageError, "search_path")
+
+
+def test_a_database_in_an_encoding_that_holds_no_emoji(postgres_server: Place) -> None:
+    dsn = postgres_server.fresh_database("ENCODING 'SQL_ASCII' LOCALE 'C'")
+    _fails(lambda: PostgresProvider(dsn), StorageError, "SQL_ASCII.*UTF8")
+
+
+FOREIGN = {
+    "a table": "CREATE TABLE atdata_records (kind TEXT, name TEXT, version TEXT, body JSONB)",
+    "a view": "CREATE VIEW atdata_records AS SELECT 1 AS kind",
+    "an index": "CREATE TABLE t (x INT); CREATE INDEX atdata_records ON t (x)",
+    "a sequence": "CREATE SEQUENCE atdata_records",
+    "a table of tokens": "CREATE TABLE atdata_commits (mine INT)",
+    "a view of datasets": "CREATE VIEW atdata_datasets AS SELECT 1 AS mine",
+    "a commented table": "CREATE TABLE atdata_schemas (x INT);"
+    " COMMENT ON TABLE atdata_schemas IS 'my atdata index, format 1'",
+}
+
+
+@pytest.mark.parametrize("statements", FOREIGN.values(), ids=FOREIGN)
+def test_what_others_call_by_our_names_is_refused_and_left_alone(dsn: str, statements: str) -> None:
+    query = (
+        "SELECT relname, relkind FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+    )
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statements)
+        before = connection.execute(query).fetchall()
+        _fails(lambda: PostgresProvider(dsn), IndexCorruptError, "not of an atdata index.*rename")
+        assert connection.execute(query).fetchall() == before
+
+
+def test_an_index_of_a_newer_format_is_refused(dsn: str) -> None:
+    PostgresProvider(dsn).close()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("COMMENT ON TABLE atdata_records IS 'atdata index, format 2'")
+    _fails(lambda: PostgresProvider(dsn), IndexCorruptError, "format 2.*upgrade atdata-postgres")
