@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import imports
 from benchmarks.launch import run
 from benchmarks.rows import Row
-from benchmarks.systems import GUESTS
+from benchmarks.systems import GUESTS, READERS
 from benchmarks.tasks import READS, WRITES, Task
 from benchmarks.workloads import WORKLOADS
 
@@ -25,7 +25,11 @@ _QUICK = 20
 # There are too few images for a twentieth.
 _QUICK_IMAGES = 10
 # What has no data of its own is measured where that says something.
-_GUEST_READS = {"limit": ("batches of 32",), GUESTS[0]: ("batches of 256",)}
+_GUEST_READS = {
+    "limit": ("batches of 32",),
+    "foreign": ("batches of 256",),
+    "Lance, own arrays": ("batches of 32", "batches of 256"),
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Plan:
         measures: tuple[str, ...],
         digest: tuple[int, int] | None,
     ) -> Task:
-        folder = "guest" if system == GUESTS[0] else system.replace(" ", "-")
+        folder = "guest" if system in READERS else system.replace(" ", "-")
         own = WORKLOADS[workload]
         count = self.count(workload)
         return Task(
@@ -141,8 +145,8 @@ class Plan:
 
 
 def _measures(act: str, system: str, workload: str) -> tuple[str, ...]:
-    if system == GUESTS[0] and workload != "a":
+    if system in READERS and workload != "a":
         return ()
     if act == "write":
-        return () if system == GUESTS[0] else WRITES
+        return () if system in READERS else WRITES
     return _GUEST_READS.get(system, READS)

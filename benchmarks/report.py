@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from benchmarks import imports, index
 from benchmarks.plan import GROWN, SHARDS, TIMES, Plan
 from benchmarks.rows import Rows
-from benchmarks.systems import GUESTS
+from benchmarks.systems import GUESTS, READERS
 from benchmarks.targets import verdicts
 from benchmarks.tasks import ORDERED, SHUFFLED, WRITES
 from benchmarks.workloads import WORKLOADS
@@ -20,7 +20,7 @@ _DISTRIBUTIONS = (
     *("numpy", "torch", "webdataset", "litdata"),
     *("mosaicml-streaming", "datasets", "pylance"),
 )
-_TITLES = {GUESTS[0]: "atdata, webdataset's shards"}
+_TITLES = {"foreign": "atdata, webdataset's shards"}
 _INTRODUCTION = """# Benchmarks
 
 `nox -s bench` made this page. Medians of {rounds} {rounds_noun} on {cores} cores, Python {python},
@@ -32,8 +32,9 @@ to having it, imports done. *write* is the time until the call returns, which fo
 the shards are on the disk; *write, on disk* adds for the others the time to get them there.
 *CPU* is the processor time a sample in batches of 256, of all threads. Memory is the peak of the
 process, of which *imports* is what importing alone takes; files that are memory-mapped count as far
-as they were touched. Arrays are writable and the caller's own, but for those of Lance and the
-single ones of MosaicML streaming. *limit* reads and writes atdata's shards as bytes, with
+as they were touched. Arrays are writable and the caller's own, but for those of Lance, which
+are views of its own memory (the row below it copies them), and the single ones of MosaicML
+streaming. *limit* reads and writes atdata's shards as bytes, with
 `readinto` into one buffer of 4 MiB.
 """
 
@@ -115,7 +116,7 @@ def _costs(rows: Rows, plan: Plan, workload: str) -> Table:
 
 
 def _shown(plan: Plan, workload: str) -> list[str]:
-    return [name for name in plan.systems if name != GUESTS[0] or workload == "a"]
+    return [name for name in plan.systems if name not in READERS or workload == "a"]
 
 
 def _growth(rows: Rows) -> Table:

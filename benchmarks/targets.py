@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from benchmarks.plan import GROWN
 from benchmarks.rows import Rows
-from benchmarks.systems import GUESTS, PEERS
+from benchmarks.systems import PEERS
 
 
 class Verdict(NamedTuple):
@@ -65,7 +65,7 @@ def _sizes(rows: Rows) -> float | None:
 
 
 def _own_over_foreign(rows: Rows) -> float | None:
-    foreign = rows.rate(GUESTS[0], "a", "batches of 256")
+    foreign = rows.rate("foreign", "a", "batches of 256")
     own = rows.rate("atdata", "a", "batches of 256")
     return foreign / own if foreign and own else None
 
@@ -79,13 +79,16 @@ def _growth(measure: str, figure: str) -> Callable[[Rows], float | None]:
     return ratio
 
 
-_LANCE, _WEBDATASET, _LITDATA, _HF = "Lance", "webdataset", "litdata", "HF datasets"
+_LANCE, _OWNED = "Lance", "Lance, own arrays"
+_WEBDATASET, _LITDATA, _HF = "webdataset", "litdata", "HF datasets"
 _ORDERED = ("batches of 256", "batches of 32", "single")
 
 TARGETS = (
     Target("(a) batches of 256, over Lance", _over("a", _ORDERED[0], _LANCE), 2.0),
+    Target("(a) batches of 256, over Lance, own arrays", _over("a", _ORDERED[0], _OWNED), 2.0),
     Target("(a) batches of 256, over webdataset", _over("a", _ORDERED[0], _WEBDATASET), 150),
     Target("(a) batches of 32, over Lance", _over("a", _ORDERED[1], _LANCE), 1.0),
+    Target("(a) batches of 32, over Lance, own arrays", _over("a", _ORDERED[1], _OWNED), 1.0),
     Target("(a) batches of 32, over webdataset", _over("a", _ORDERED[1], _WEBDATASET), 80),
     Target("(a) single, over litdata", _over("a", "single", _LITDATA), 3),
     Target("(a) single, over webdataset", _over("a", "single", _WEBDATASET), 60),
