@@ -33,9 +33,9 @@ _KITS = {
     "Kit": "atdata.testing.kit",
 }
 
-if "pytest" in sys.modules:
+if pytest := sys.modules.get("pytest"):
     # Before they are imported: a failed assert in a kit then shows what was compared.
-    sys.modules["pytest"].register_assert_rewrite(*sorted({*_KITS.values()}))
+    pytest.register_assert_rewrite(*sorted({*_KITS.values()}))
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 from atdata.dataset import Dataset
@@ -15,6 +16,10 @@ from atdata.testing.children import Tell
 from atdata.testing.readings import Reading
 
 ROUND_KEYS = [Key("rounds", f"{number}", "") for number in range(5)]
+
+
+# Far more than a hundred writers of ten records could meet by chance.
+_MOST_CONFLICTS = 1000
 
 
 @contextmanager
@@ -28,35 +33,35 @@ def append(store: IndexProvider, writer: str, count: int) -> None:
     """Append as writers of revisions do: look for the last, try the next, look again."""
     for number in range(count):
         body = json.dumps({"writer": writer, "number": number}).encode()
-        while not _append_next(store, body):
-            pass
+        _repeat(partial(_append_next, store, body))
 
 
-def _append_next(store: IndexProvider, body: bytes) -> bool:
+def _append_next(store: IndexProvider, body: bytes) -> None:
     last = store.scan("k", "n", reverse=True, limit=1)
     version = int(last[0][0].version) + 1 if last else 1
-    try:
-        store.commit([Put(Key("k", "n", f"{version:08d}"), body, ABSENT)])
-    except ConflictError:
-        return False
-    return True
+    store.commit([Put(Key("k", "n", f"{version:08d}"), body, ABSENT)])
 
 
 def increment(store: IndexProvider, key: Key, count: int) -> None:
     """Add one to the number in a record, again and again, losing no other writer's."""
     for _ in range(count):
-        while not _increment_once(store, key):
-            pass
+        _repeat(partial(_increment_once, store, key))
 
 
-def _increment_once(store: IndexProvider, key: Key) -> bool:
+def _increment_once(store: IndexProvider, key: Key) -> None:
     current = store.get(key)
     body = json.dumps({"n": json.loads(current)["n"] + 1}).encode()
-    try:
-        store.commit([Put(key, body, expect=current)])
-    except ConflictError:
-        return False
-    return True
+    store.commit([Put(key, body, expect=current)])
+
+
+def _repeat(act: Callable[[], None]) -> None:
+    """Do something until no other writer was faster."""
+    for _ in range(_MOST_CONFLICTS):
+        try:
+            return act()
+        except ConflictError:
+            continue
+    raise AssertionError(f"a writer met {_MOST_CONFLICTS} conflicts in a row")
 
 
 def publish_and_insert(options: Mapping[str, Any]) -> tuple[list[str], list[int]]:

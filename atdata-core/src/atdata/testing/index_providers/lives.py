@@ -10,6 +10,7 @@ import pickle
 import re
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -186,26 +187,27 @@ class LifeTests(ProviderKit):
         with ThreadPoolExecutor(2) as threads:
             writing = [threads.submit(write, thread) for thread in range(2)]
             try:
-                succeeded = [in_fork(partial(use, n)) for n in range(10)]
+                succeeded = all(in_fork(partial(use, n)) for n in range(10))
             finally:
                 stop.set()
             for thread in writing:
                 thread.result()
-        assert succeeded == [True] * 10
+        assert succeeded
         store.commit([Put(A, ONE)])
 
     @needs("is_shared")
     def test_w3_a_killed_writer_leaves_whole_commits_only(self, options: dict[str, Any]) -> None:
-        for rounds in (1, 6):
+        for pause in (0.0, 0.02):
             with child(write_rounds, options) as writer:
-                told = [writer.hear() for _ in range(rounds)]
+                told = writer.hear()
+                time.sleep(pause)
                 writer.kill()
             with opened(options) as store:
                 found = store.scan("rounds")
             assert [key for key, _ in found] == ROUND_KEYS
             numbers = {json.loads(body)["n"] for _, body in found}
             assert len(numbers) == 1
-            assert numbers.pop() >= told[-1]
+            assert numbers.pop() >= told
 
 
 def _pickled(store: IndexProvider) -> bytes | None:
