@@ -24,6 +24,17 @@ _REGION = "us-east-1"
 
 _clients: dict[tuple[Access, int], Any] = {}
 _lock = threading.Lock()
+_known: dict[str, Access] = {}
+
+
+def remember(bucket: str, access: Access) -> None:
+    """Let ``s3:`` URLs of a bucket be opened in this process by those who wrote to it."""
+    _known[bucket] = access
+
+
+def client_for(bucket: str, access: Access) -> Any:
+    """Return the client for a bucket: where nothing is said of access, that of its writer."""
+    return client_of(_known.get(bucket, access) if access == Access() else access)
 
 
 def client_of(access: Access) -> Any:

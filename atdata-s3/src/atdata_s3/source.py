@@ -11,7 +11,7 @@ from atdata.dataset.braces import expand_braces
 from atdata.dataset.url import ShardSource, shown_urls
 from atdata.errors import InvalidNameError, NoDataFilesError, ShardNotFoundError
 from atdata_s3.access import Access, Credentials, make_access
-from atdata_s3.clients import client_of
+from atdata_s3.clients import client_for
 from atdata_s3.names import S3Object, check_bucket
 from atdata_s3.patterns import find_keys
 from atdata_s3.stream import ObjectStream
@@ -20,10 +20,11 @@ from atdata_s3.stream import ObjectStream
 class S3Source(ShardSource):
     """Shards under some keys of a bucket; their identifiers are ``s3:`` URLs.
 
-    Keys are given outright, as ``credentials`` like those of ``S3DataStore``, or else found by the
-    SDK; where it finds none, or with ``anonymous``, only what everyone may read is read. An
-    immutable value, safe to share between threads and processes. Pickling includes the keys that
-    were given, never those that were found; neither are shown.
+    Access keys are given outright, or as ``credentials`` like those of ``S3DataStore``. A source
+    that is told nothing of access has that of the store which last wrote to the bucket in this
+    process, or else what the SDK finds. Where that finds no keys, or with ``anonymous``, only what
+    everyone may read is read. An immutable value, safe to share between threads and processes.
+    Pickling includes the keys that were given to it, and no others; none are shown.
     """
 
     def __init__(  # noqa: PLR0913 -- documented so
@@ -79,7 +80,7 @@ class S3Source(ShardSource):
         ``load_dataset`` asks this; keys are those that the SDK finds.
         """
         target = S3Object.from_url(pattern)
-        keys = find_keys(client_of(Access()), target)
+        keys = find_keys(client_for(target.bucket, Access()), target)
         return [S3Object(target.bucket, key).url for key in keys]
 
     @property
@@ -116,7 +117,7 @@ class S3Source(ShardSource):
         target = self._objects.get(shard_id)
         if target is None:
             raise ShardNotFoundError(f"{shard_id} is not a shard of {self!r}", shard=shard_id)
-        return cast("IO[bytes]", ObjectStream(client_of(self._access), target))
+        return cast("IO[bytes]", ObjectStream(client_for(self._bucket, self._access), target))
 
     @property
     def _identity(self) -> tuple[str, tuple[str, ...], Access]:

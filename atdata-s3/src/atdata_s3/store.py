@@ -15,7 +15,7 @@ from atdata.dataset.braces import expand_braces
 from atdata.errors import InvalidNameError, ShardNotFoundError
 from atdata.stores.store import DEFAULT_MAXCOUNT, DEFAULT_MAXSIZE, DataStore, Leftover
 from atdata_s3.access import Access, Credentials, make_access
-from atdata_s3.clients import client_of
+from atdata_s3.clients import client_of, remember
 from atdata_s3.failures import ask
 from atdata_s3.names import S3Object, check_bucket
 from atdata_s3.patterns import pages
@@ -88,6 +88,8 @@ class S3DataStore(DataStore):
             )
         target = S3Object(self._bucket, self._prefix + name)
         upload(client_of(self._access), target, shard)
+        # What was just written is often opened by its URL alone.
+        remember(self._bucket, self._access)
         return target.url
 
     def open(self, url: str, offset: int = 0) -> IO[bytes]:
