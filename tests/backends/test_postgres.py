@@ -23,8 +23,6 @@ from atdata.index.provider import ABSENT, Delete, Key, Put
 from atdata.testing.index_providers import IndexProviderTests
 from atdata_postgres.provider import PostgresProvider
 
-pytest_plugins = ["tests.services.postgres_server"]
-
 KEY = Key("kind", "name", "")
 ONE, TWO = b'{"n":1}', b'{"n":2}'
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 # What was stored by other hands may be of any shape, and one odd record must not break a view for
-# all: what is not of the expected type is NULL.
+# all: what does not look as expected is NULL.
 CREATE_DATASETS = r"""
 CREATE OR REPLACE VIEW atdata_datasets AS
 SELECT
     name,
-    CASE WHEN jsonb_typeof(body->'revision') = 'number'
-        THEN (body->'revision')::numeric END AS revision,
+    CASE WHEN body->>'revision' ~ '^\d{1,15}$'
+        THEN (body->>'revision')::bigint END AS revision,
     body->>'cid' AS cid,
     body->>'content_cid' AS content_cid,
     body->>'schema_ref' AS schema_ref,
@@ -24,9 +24,9 @@ FROM atdata_records
 LEFT JOIN LATERAL (
     SELECT
         count(*) AS shards,
-        sum((shard->'count')::numeric) FILTER (WHERE jsonb_typeof(shard->'count') = 'number')
+        sum((shard->>'count')::bigint) FILTER (WHERE shard->>'count' ~ '^\d{1,15}$')::bigint
             AS samples,
-        sum((shard->'bytes')::numeric) FILTER (WHERE jsonb_typeof(shard->'bytes') = 'number')
+        sum((shard->>'bytes')::bigint) FILTER (WHERE shard->>'bytes' ~ '^\d{1,15}$')::bigint
             AS bytes
     FROM jsonb_array_elements(
         CASE WHEN jsonb_typeof(body->'shards') = 'array' THEN body->'shards' ELSE '[]' END
