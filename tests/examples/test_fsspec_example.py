@@ -73,7 +73,11 @@ FAULTS = {
     ),
     "a target of another kind": (
         *(INIT, "source:FsspecSource", "files:SCHEME"),
-        *({SOURCE}, "is no data source: it lacks open_shard, list_shards or shard_list"),
+        *({SOURCE}, "is no data source: it lacks from_urls, open_shard, list_shards or shard_list"),
+    ),
+    "a source that cannot be made of URLs": (
+        *("atdata_fsspec/source.py", "def from_urls", "def of_urls"),
+        *({SOURCE}, "is no data source: it lacks from_urls"),
     ),
     "a core of another version": (
         *(METADATA, "atdata-core~=0.8", "atdata-core~=0.1"),

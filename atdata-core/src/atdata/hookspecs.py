@@ -36,7 +36,7 @@ def register_data_stores(register: Register) -> None:
 
 @hookspec
 def register_data_sources(register: Register) -> None:
-    """Register data sources, classes with ``list_shards open_shard``, by URL scheme."""
+    """Register data sources, classes with ``from_urls list_shards open_shard``, by URL scheme."""
 
 
 @hookspec

@@ -52,8 +52,9 @@ def test_a_sound_plugin_has_a_row_for_all_that_was_checked(site: Site) -> None:
     [
         ("index provider", "class X: commit = get = print", "scan, close"),
         ("data store", "class X: put = open = list = delete = print", "create_source"),
-        ("data source", "class X: open_shard = print", "list_shards or shard_list"),
-        ("data source", "class X: shard_list = print", "open_shard"),
+        ("data source", "class X: from_urls = open_shard = print", "list_shards or shard_list"),
+        ("data source", "class X: from_urls = shard_list = print", "open_shard"),
+        ("data source", "class X: open_shard = list_shards = print", "from_urls"),
         ("authority", "X = 7", "__call__"),
         ("index provider", "class X: commit = get = scan = close = 7", "commit, get, scan, close"),
     ],
@@ -71,8 +72,8 @@ def test_a_target_of_the_wrong_kind_is_told_what_it_lacks(
     ("kind", "source"),
     [
         ("data store", "class X: put = open = list = delete = create_source = print"),
-        ("data source", "class X: open_shard = list_shards = print"),
-        ("data source", "class X: open_shard = shard_list = print"),
+        ("data source", "class X: from_urls = open_shard = list_shards = print"),
+        ("data source", "class X: from_urls = open_shard = shard_list = print"),
         ("authority", "def X(): pass"),
     ],
 )

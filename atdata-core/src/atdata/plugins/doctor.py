@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _NEEDS: dict[Kind, str] = {
     "index provider": "commit get scan close",
     "data store": "put open list delete create_source",
-    "data source": "open_shard list_shards|shard_list",
+    "data source": "from_urls open_shard list_shards|shard_list",
     "authority": "__call__",
 }
 _CORE_PIN = re.compile(r"atdata[-_.]core(?:\[[^]]*\])?\s*\(?~=\s*(\d+\.\d+)\.", re.IGNORECASE)
