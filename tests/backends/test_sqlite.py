@@ -1,4 +1,4 @@
-"""What is peculiar to the SQLite index: its file, its path and its disk."""
+"""The SQLite index: held to the contract of all, and what is peculiar to its file and disk."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.backends.processes import exit_code, in_child, leftovers, run
 
-from atdata.errors import ConflictError, InvalidNameError, StorageError
+from atdata.errors import ConflictError, StorageError
 from atdata.index.provider import ABSENT, Key, Put
+from atdata.testing import IndexProviderTests
 from atdata_sqlite.provider import SQLiteProvider
 
 KEY = Key("kind", "name", "")
@@ -28,11 +30,23 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "index.db"
 
 
-def test_a_file_keeps_what_was_put(path: Path) -> None:
-    with closing(SQLiteProvider(path)) as store:
-        store.commit([Put(KEY, ONE)])
+class TestFile(IndexProviderTests):
+    @pytest.fixture
+    def options(self, path: Path) -> dict[str, Any]:
+        return {"provider": "sqlite", "path": path}
+
+
+class TestInMemory(IndexProviderTests):
+    is_shared = False
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        return {"provider": "sqlite"}
+
+
+def test_an_index_that_is_closed_is_one_file(path: Path) -> None:
     with closing(SQLiteProvider(str(path))) as store:
-        assert store.get(KEY) == ONE
+        store.commit([Put(KEY, ONE)])
     assert leftovers(path) == []
 
 
@@ -207,15 +221,3 @@ def test_a_file_that_was_deleted_is_not_made_again_by_a_child(path: Path) -> Non
     assert exit_code(in_child(fails)) == 0
     assert not path.exists()
     store.close()
-
-
-def test_a_key_of_another_writer_is_seen_at_once(path: Path) -> None:
-    with closing(SQLiteProvider(path)) as left, closing(SQLiteProvider(path)) as right:
-        assert right.scan("kind") == []
-        left.commit([Put(KEY, ONE)])
-        assert right.get(KEY) == ONE
-
-
-def test_a_name_that_no_key_can_hold_is_our_error_not_sqlites(path: Path) -> None:
-    with closing(SQLiteProvider(path)) as store, pytest.raises(InvalidNameError):
-        store.get(Key("kind", "a\0", ""))

@@ -8,7 +8,6 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,6 @@ from tests.backends.processes import (
     check_appended,
     exit_code,
     in_child,
-    leftovers,
     start,
 )
 
@@ -53,20 +51,6 @@ def path(tmp_path: Path) -> Path:
 def test_k4_many_processes_open_a_fresh_file_at_once(path: Path) -> None:
     append_from_processes(path, 16, 1)
     check_appended(path, 16)
-
-
-def test_k4_many_threads_open_a_fresh_file_at_once(path: Path) -> None:
-    with ThreadPoolExecutor(16) as threads:
-        stores = list(threads.map(SQLiteProvider, [path] * 16))
-    for store in stores:
-        store.commit([Put(KEY, ONE)])
-        store.close()
-    assert leftovers(path) == []
-
-
-def test_k1_processes_that_append_versions_lose_none(path: Path) -> None:
-    append_from_processes(path, 4, 10)
-    check_appended(path, 40)
 
 
 @pytest.mark.slow
