@@ -157,7 +157,7 @@ def test_b1_b3_writers_whose_sessions_are_ended_lose_and_double_nothing(
 def test_b1_writers_whose_sessions_are_ended_for_a_minute_lose_and_double_nothing(
     dsn: str, postgres_server: Place
 ) -> None:
-    _write_while(dsn, lambda: _end_sessions(postgres_server, "writers"), rounds=1500, pause=0.03)
+    _write_while(dsn, lambda: _end_sessions(postgres_server, "writers"), rounds=300, pause=0.05)
 
 
 def test_b5_writers_lose_and_double_nothing_when_the_server_is_killed(
@@ -194,6 +194,8 @@ def test_a_server_that_stays_away_is_an_error_in_the_end(own_postgres_server: Ow
         with pytest.raises(StorageError, match="check that the server runs"):
             store.get(KEY)
         assert time.monotonic() - started < 30
+        with pytest.raises(StorageError, match="whether the change was made is not known"):
+            store.commit([Put(KEY, TWO)])
         server.start()
         store.commit([Put(KEY, ONE)])
 

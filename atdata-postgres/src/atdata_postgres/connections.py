@@ -16,7 +16,8 @@ from atdata.errors import InvalidNameError, StorageError
 
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 30
-IDLE_SECONDS = 60
+# Shorter: who repeats a commit waits for the end of the attempt whose session was cut off.
+IDLE_SECONDS = 20
 
 # Somebody who froze or was cut off must not keep rows locked, nor a lock keep somebody for good.
 _SESSION = f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"

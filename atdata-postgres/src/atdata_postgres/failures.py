@@ -49,16 +49,18 @@ def retry(act: Callable[[], T], *, is_opening: bool = False) -> T:
     ``act`` must be fit for repetition even where an earlier call did more than it could report. A
     server that cannot be reached while an index is opened is nothing to wait for.
     """
-    deadline = time.monotonic() + RECOVERY_SECONDS
+    deadline: float | None = None
     attempt = 0
     while True:
         attempt += 1
         try:
             return act()
         except (DBAPIError, psycopg.Error) as error:
-            is_lost = _is_interrupted(error) or (not is_opening and _is_unreachable(error))
-            is_contended = _state(error) in _CONTENDED and attempt < ATTEMPTS
-            if not (is_lost and time.monotonic() < deadline) and not is_contended:
+            if is_lost(error) and not (is_opening and _is_unreachable(error)):
+                deadline = deadline or time.monotonic() + RECOVERY_SECONDS
+                if time.monotonic() > deadline:
+                    raise
+            elif _state(error) not in _CONTENDED or attempt >= ATTEMPTS:
                 raise
         time.sleep(_wait(attempt))
 
@@ -83,16 +85,16 @@ def translate(error: SQLAlchemyError | psycopg.Error, address: Address) -> Atdat
     )
 
 
+def is_lost(error: Exception) -> bool:
+    """Tell whether a session that was there has ended, or there is none to be had just now."""
+    state = _state(error) or ""
+    return _is_unreachable(error) or state in _INTERRUPTED or state.startswith("08")
+
+
 def _is_unreachable(error: Exception) -> bool:
     """Tell whether there is no connection, which the server itself could have explained."""
     original = _original(error)
     return isinstance(original, psycopg.OperationalError) and original.sqlstate is None
-
-
-def _is_interrupted(error: Exception) -> bool:
-    """Tell whether a session that was there has ended, or there is none to be had just now."""
-    state = _state(error)
-    return state is not None and (state in _INTERRUPTED or state.startswith("08"))
 
 
 def _state(error: Exception) -> str | None:

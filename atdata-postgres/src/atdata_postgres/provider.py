@@ -13,11 +13,13 @@ from weakref import WeakSet
 
 from sqlalchemy import Connection, Row, Select, create_engine, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
+from atdata.errors import StorageError
 from atdata.index.provider import Key, Op
 from atdata.index.sql import Body, SQLProvider
 from atdata_postgres.connections import Address
-from atdata_postgres.failures import retry, translate
+from atdata_postgres.failures import is_lost, retry, translate
 from atdata_postgres.tables import prepare
 
 if TYPE_CHECKING:
@@ -86,7 +88,13 @@ class PostgresProvider(SQLProvider):
         self._check_open()
         if ops:
             token = uuid4()
-            retry(partial(self._commit_once, token, ops))
+            try:
+                retry(partial(self._commit_once, token, ops))
+            except DBAPIError as error:
+                if not is_lost(error):
+                    raise
+                message = f"{self._translate(error)}; whether the change was made is not known"
+                raise StorageError(message, location=self.location) from error
             self._settled.append(token)
 
     def _commit_once(self, token: UUID, ops: list[Op]) -> None:
