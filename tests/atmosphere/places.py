@@ -1,4 +1,4 @@
-"""What the tests of publishing share: sample types, shards, and clients with accounts of their own."""
+"""What the tests of publishing share: sample types, shards, and clients with own accounts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atdata_atmosphere.client import AtmosphereClient
 
 
 @atdata.packable
-class Feature:
+class Feature(atdata.PackableSample):
     """A vector and what it is of."""
 
     values: NDArray[Any]

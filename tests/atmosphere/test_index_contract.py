@@ -24,6 +24,13 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+# An account and its login take a second, and are not what is tested.
+@pytest.fixture(scope="module")
+def client(pds_server: PdsServer) -> Iterator[AtmosphereClient]:
+    with somebody(pds_server) as client:
+        yield client
+
+
 class TestAtmosphereIndex(IndexTests):
     @pytest.fixture
     def web(self, tmp_path: Path) -> Iterator[str]:
@@ -36,12 +43,6 @@ class TestAtmosphereIndex(IndexTests):
     @pytest.fixture
     def shard_url(self, web: str) -> Callable[[Path], str]:
         return lambda path: f"{web}{path.name}"
-
-    # An account and its login take a second, and are not what is tested.
-    @pytest.fixture(scope="class")
-    def client(self, pds_server: PdsServer) -> Iterator[AtmosphereClient]:
-        with somebody(pds_server) as client:
-            yield client
 
     @pytest.fixture
     def open_index(

@@ -160,6 +160,13 @@ def test_array_formats_are_arrays_or_the_bytes_they_are_stored_in(
     assert record_to_schema(record).fields == (Field("x", kind, optional=False),)
 
 
+def test_the_order_of_fields_that_a_repository_lost_is_that_of_the_required_ones() -> None:
+    properties = {"n": {"type": "integer"}, "a1": {"type": "string"}, "b": {"type": "boolean"}}
+    lost = dict(sorted(properties.items(), key=lambda one: (len(one[0]), one[0])))
+    record = {**THIRD_GENERATION, "schema": {"properties": lost, "required": ["n", "a1"]}}
+    assert record_to_schema(record).names == ["n", "a1", "b"]
+
+
 @pytest.mark.parametrize("key", ["$atdataSchemaVersion", "atdataSchemaVersion"])
 @pytest.mark.parametrize("version", [2, 0, "1", True])
 def test_a_form_newer_than_known_is_refused(key: str, version: object) -> None:

@@ -26,8 +26,11 @@ _MODULES = {
     "SchemaLoader": "schemas",
     "SchemaPublisher": "schemas",
     "discover": "discovery",
+    "list_published": "commands",
     "mirror": "mirroring",
     "promote_to_atmosphere": "promotion",
+    "search": "mirroring",
+    "show_published": "commands",
 }
 
 

@@ -3,33 +3,225 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from atdata.cli.output import print_line
+from atdata.cli.indexes import open_index, open_new
+from atdata.cli.output import (
+    AsJson,
+    complain,
+    print_facts,
+    print_json,
+    print_line,
+    print_table,
+    progress_bar,
+)
+from atdata.dataset.loading import load_dataset
+from atdata.errors import AuthenticationError
+from atdata_atmosphere.blobs import PDSBlobStore
 from atdata_atmosphere.client import AtmosphereClient
+from atdata_atmosphere.discovery import MAX_REPOS, RELAY
+from atdata_atmosphere.entry import AtmosphereIndexEntry
+from atdata_atmosphere.index import AtmosphereIndex
+from atdata_atmosphere.mirroring import KEY, MirrorReport, search
+from atdata_atmosphere.mirroring import mirror as follow
+from atdata_atmosphere.network import Network
+from atdata_atmosphere.positions import read_position, write_position
+from atdata_atmosphere.promotion import promote_to_atmosphere
 
 PASSWORD_VARIABLE = "ATPROTO_APP_PASSWORD"  # noqa: S105 -- the name of a variable
+
+Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="Your handle, such as a.org.")]
+Name = Annotated[str, typer.Argument(metavar="NAME[@REVISION]", help="A dataset of the index.")]
+Reference = Annotated[
+    str, typer.Argument(metavar="@HANDLE/NAME|at://...", help="A published dataset.")
+]
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(login)
+    for command in (login, publish, pull, mirror, find):
+        app.command()(command)
 
 
-def login(
-    handle: Annotated[str, typer.Argument(metavar="HANDLE", help="Your handle, such as a.org.")],
-) -> None:
+def login(handle: Handle) -> None:
     """Log in with an app password, from ATPROTO_APP_PASSWORD or a prompt; keep the session."""
     password = os.environ.get(PASSWORD_VARIABLE) or typer.prompt("App password", hide_input=True)
-    client = _client()
+    client = Network.from_environment().client()
     client.login(handle.removeprefix("@"), password)
     path = client.save_session()
     print_line(f"logged in as {client.handle} ({client.did}); the session is in {path}")
 
 
-def _client() -> AtmosphereClient:
-    from atdata_atmosphere.network import Network
+def publish(  # noqa: PLR0913 -- each is an option
+    context: typer.Context,
+    name: Name,
+    *,
+    as_name: Annotated[str | None, typer.Option("--as", help="What to call it.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="To be found by; repeatable.")] = None,
+    license_: Annotated[
+        str | None, typer.Option("--license", help="An SPDX identifier, or a URL.")
+    ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Publish where the shards lie, not in blobs.")
+    ] = False,
+) -> None:
+    """Publish a dataset with its samples, for everybody and for good."""
+    client = _logged_in()
+    with open_index(context.obj) as index, progress_bar() as progress:
+        entry = index.get_dataset(name)
+        task = progress.add_task("uploaded", total=None)
+        store = PDSBlobStore(client, progress=lambda shard: progress.advance(task, shard.bytes))
+        uri = promote_to_atmosphere(
+            entry,
+            index,
+            client,
+            data_store=None if in_place else store,
+            name=as_name,
+            description=description,
+            tags=tag,
+            license=license_,
+        )
+    print_line(uri)
 
-    return Network.from_environment().client()
+
+def pull(
+    context: typer.Context,
+    reference: Reference,
+    as_name: Annotated[str | None, typer.Option("--as", help="What to call it here.")] = None,
+) -> None:
+    """Copy a published dataset, samples and all, into the index."""
+    network = AtmosphereIndex(Network.from_environment().client())
+    entry = network.get_dataset(reference)
+    splits = load_dataset(entry.uri, index=network)
+    [*datasets] = splits.values()
+    samples: Any = splits if len(datasets) > 1 or _has_splits(entry) else datasets[0]
+    metadata = {**(entry.metadata or {}), KEY: {"uri": entry.uri}}
+    with open_new(context.obj) as index:
+        written = index.write(samples, name=as_name or entry.name, metadata=metadata)
+    print_line(f"{written.name}: revision {written.revision} in {len(written.data_urls)} shards")
+
+
+def mirror(
+    context: typer.Context,
+    repos: Annotated[
+        list[str] | None, typer.Argument(metavar="[@HANDLE...]", help="Whom to follow.")
+    ] = None,
+    relay: Annotated[str, typer.Option(help="Who knows whom there is.")] = RELAY,
+    max_repos: Annotated[int, typer.Option(help="How many to follow at most.")] = MAX_REPOS,
+) -> None:
+    """Follow publishers, or all that a relay knows, into the index; `atdata find` searches it."""
+    client = Network.from_environment().client()
+    named = [repo.removeprefix("@") for repo in repos] if repos else None
+    after = None if named else read_position(relay)
+
+    def keep(report: MirrorReport) -> None:
+        if named is None:
+            write_position(relay, report.position)
+
+    with open_new(context.obj) as index:
+        report = follow(
+            index,
+            client,
+            repos=named,
+            relay=relay,
+            after=after,
+            max_repos=max_repos,
+            progress=keep,
+        )
+    if named is None:
+        write_position(relay, None)
+    for subject, reason in report.failures.items():
+        complain(f"left out {subject}: {reason}")
+    print_line(f"{report.added} new, {report.known} known, {len(report.failures)} left out")
+
+
+def find(
+    context: typer.Context,
+    text: Annotated[str | None, typer.Argument(help="Part of a name or description.")] = None,
+    *,
+    tag: Annotated[str | None, typer.Option(help="A tag it has.")] = None,
+    field: Annotated[str | None, typer.Option(help="A field its samples have.")] = None,
+    publisher: Annotated[str | None, typer.Option(help="Whose it is.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search what was mirrored, without the network."""
+    with open_index(context.obj) as index:
+        found = list(search(index, text, tag=tag, field=field, publisher=publisher))
+    said: list[dict[str, Any]] = [(entry.metadata or {})[KEY] for entry in found]
+    if as_json:
+        print_json(said)
+    elif said:
+        print_table([_found_row(one) for one in said])
+    else:
+        complain("nothing that was mirrored fits")
+
+
+def list_published(publisher: str, *, as_json: bool) -> None:
+    """List what somebody has published; `atdata ls @HANDLE` does this."""
+    index = AtmosphereIndex(Network.from_environment().client())
+    found = [_described(entry) for entry in index.iterate_datasets(publisher.removeprefix("@"))]
+    if as_json:
+        print_json(found)
+    elif found:
+        print_table(
+            [{key: one[key] for key in ("name", "samples", "bytes", "uri")} for one in found]
+        )
+    else:
+        complain(f"{publisher} has published no datasets")
+
+
+def show_published(reference: str, *, as_json: bool) -> None:
+    """Show one published dataset; `atdata show at://...` does this."""
+    index = AtmosphereIndex(Network.from_environment().client())
+    entry = index.get_dataset(reference)
+    described = {**_described(entry), "urls": entry.data_urls, "metadata": entry.metadata}
+    if as_json:
+        print_json(described)
+        return
+    urls = described.pop("urls")
+    shown = {key: value for key, value in described.items() if value not in (None, [], {})}
+    print_facts(
+        {key: value if isinstance(value, int) else str(value) for key, value in shown.items()}
+    )
+    print_line()
+    print_table([{"url": url} for url in urls])
+
+
+def _described(entry: AtmosphereIndexEntry) -> dict[str, Any]:
+    size = entry.parsed.size
+    return {
+        "name": entry.name,
+        "uri": entry.uri,
+        "publisher": entry.publisher,
+        "schema": entry.schema_ref,
+        "description": entry.description,
+        "tags": entry.tags,
+        "license": entry.license,
+        "created": entry.created_at,
+        "samples": size.get("samples"),
+        "bytes": size.get("bytes"),
+    }
+
+
+def _found_row(said: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": said["name"],
+        "publisher": said["handle"] or said["publisher"],
+        "tags": ", ".join(said["tags"]),
+        "fields": ", ".join(said["fields"] or ()),
+        "uri": said["uri"],
+    }
+
+
+def _has_splits(entry: AtmosphereIndexEntry) -> bool:
+    return any(shard.split for shard in entry.shards or ())
+
+
+def _logged_in() -> AtmosphereClient:
+    client = AtmosphereClient.from_env()
+    if not client.is_authenticated:
+        raise AuthenticationError("nobody is logged in; `atdata login HANDLE` does that")
+    return client

@@ -17,7 +17,7 @@ from atdata_atmosphere.records.datasets import (
     dataset_to_record,
     read_dataset,
 )
-from atdata_atmosphere.records.storage import blob_storage, external_storage
+from atdata_atmosphere.records.storage import MAX_URL, blob_storage, external_storage
 from atdata_atmosphere.schemas import SchemaPublisher
 from atdata_atmosphere.sources import record_source
 from atdata_atmosphere.trust import check_allowed, check_publishable, way_to
@@ -64,7 +64,8 @@ class DatasetPublisher:
                 "index.write() stores those",
                 name=name,
             )
-        check_publishable([dataset.url], self._allow)
+        urls = urls_of(dataset)
+        check_publishable(urls, self._allow)
         if schema_uri is None:
             if not auto_publish_schema:
                 message = f"{name!r} needs schema_uri=, or auto_publish_schema=True"
@@ -72,7 +73,7 @@ class DatasetPublisher:
             publisher = SchemaPublisher(self._client)
             schema_uri = publisher.publish(dataset.sample_type, version=schema_version)
         said = Description(description, tags, license, dataset.metadata)
-        return self._create([dataset.url], schema_uri, name, said, rkey)
+        return self._create(urls, schema_uri, name, said, rkey)
 
     def publish_with_urls(  # noqa: PLR0913 -- documented so
         self,
@@ -129,6 +130,12 @@ class DatasetPublisher:
     ) -> AtUri:
         record = dataset_to_record(name, str(schema_uri), external_storage(urls), said)
         return self._client.create_record(DATASET, record, rkey=rkey)
+
+
+def urls_of(dataset: Dataset[Any]) -> list[str]:
+    """Return what a dataset is read from: one pattern, unless that is too long for a record."""
+    pattern = dataset.url
+    return [pattern] if len(pattern.encode()) <= MAX_URL else dataset.list_shards()
 
 
 class DatasetLoader:

@@ -11,6 +11,7 @@ from atdata.index.names import check_dataset_name
 from atdata.index.references import Kind, Reference
 from atdata.samples import Schema
 from atdata_atmosphere.blobs import PDSBlobStore
+from atdata_atmosphere.datasets import urls_of
 from atdata_atmosphere.entry import AtmosphereIndexEntry
 from atdata_atmosphere.listing import iterate_records
 from atdata_atmosphere.lookup import find_dataset, find_schema
@@ -216,8 +217,9 @@ class AtmosphereIndex:
                 f"the shards of {ds!r} hold other samples than it yields; "
                 "AtmosphereIndex(client, data_store=PDSBlobStore(client)) publishes those",
             )
-        check_publishable([ds.url], self._allow)
-        return external_storage([ds.url])
+        urls = urls_of(ds)
+        check_publishable(urls, self._allow)
+        return external_storage(urls)
 
     def _schema_uri(self, schema: Schema, ref: str | AtUri | None) -> str:
         return publish_version(self._client, schema) if ref is None else str(ref)

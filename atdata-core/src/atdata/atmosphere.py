@@ -9,7 +9,7 @@ from atdata import plugins
 _NAMES = frozenset(
     {"AtUri", "AtmosphereClient", "AtmosphereIndex", "AtmosphereIndexEntry", "BlobSource", "Client"}
     | {"DatasetLoader", "DatasetPublisher", "LensLoader", "LensPublisher", "PDSBlobStore"}
-    | {"SchemaLoader", "SchemaPublisher", "discover", "mirror"}
+    | {"SchemaLoader", "SchemaPublisher", "discover", "mirror", "search"}
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from atdata.errors import SchemaError
@@ -39,8 +39,20 @@ def to_fields(record: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
             "fieldType": _to_type(value, f"{where}.schema.properties[{name!r:.80}]"),
             "optional": name not in required,
         }
-        for name, value in properties.items()
+        for name, value in _in_order(properties, required)
     ]
+
+
+def _in_order(properties: Mapping[str, Any], required: list[Any]) -> Iterable[tuple[str, Any]]:
+    """Return properties in the order of the class they were written from, as far as that is known.
+
+    A repository keeps maps in an order of its own; the list of required names keeps the writer's.
+    """
+    names = list(properties)
+    if names != sorted(names, key=lambda name: (len(name.encode()), name.encode())):
+        return properties.items()
+    first = [name for name in dict.fromkeys(map(str, required)) if name in properties]
+    return [(name, properties[name]) for name in dict.fromkeys([*first, *names])]
 
 
 def _check_version(record: Mapping[str, Any], where: str) -> None:

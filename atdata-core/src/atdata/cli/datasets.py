@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
 
+from atdata import plugins
 from atdata.cli.indexes import open_index
 from atdata.cli.output import AsJson, complain, print_facts, print_json, print_line, print_table
 from atdata.cli.schemas import field_rows, short_ref
@@ -14,11 +16,24 @@ from atdata.dataset.url import redacted
 from atdata.errors import AtdataError
 from atdata.index import Index, LocalDatasetEntry
 
-Name = Annotated[str, typer.Argument(metavar="NAME[@REVISION]", help="A dataset of the index.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME[@REVISION]", help="A dataset of the index, or @HANDLE/NAME or at://... ."
+    ),
+]
+Publisher = Annotated[
+    str | None, typer.Argument(metavar="[@HANDLE]", help="Whose published datasets to list.")
+]
+
+_PUBLISHED = re.compile(r"@(?!local/)|at://|atdata://(?!local/)")
 
 
-def ls(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the datasets, each in its newest revision."""
+def ls(context: typer.Context, publisher: Publisher = None, as_json: AsJson = False) -> None:
+    """List the datasets, each in its newest revision, or those that somebody has published."""
+    if publisher is not None:
+        plugins.official_module("atdata-atmosphere").list_published(publisher, as_json=as_json)
+        return
     with open_index(context.obj) as index:
         found = [summary(entry) for entry in index.datasets]
     if as_json:
@@ -31,6 +46,9 @@ def ls(context: typer.Context, as_json: AsJson = False) -> None:
 
 def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Show one dataset: fields, shards, metadata and history."""
+    if _PUBLISHED.match(name):
+        plugins.official_module("atdata-atmosphere").show_published(name, as_json=as_json)
+        return
     with open_index(context.obj) as index:
         details = _details(index, index.get_dataset(name))
     if as_json:

@@ -255,7 +255,7 @@ class Index:
         copies = [recipient.add(entry, source) for entry in reversed(source.history(name))]
         return copies[-1]
 
-    def promote(self, name: str, client: Any, **options: Any) -> str:
+    def promote(self, name: str, /, client: Any, **options: Any) -> str:
         """Publish a dataset through an ``AtmosphereClient`` and return its AT URI.
 
         Options are those of ``atdata.promote.promote_to_atmosphere``, such as ``data_store``.

@@ -1,0 +1,223 @@
+"""A mirror of what others publish, in an index of one's own that is searched offline.
+
+It holds what records say, not the shards: a mirrored entry's only URL is that of its record, which
+``load_dataset`` opens by the rules for records of strangers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+from atdata.dataset import Dataset
+from atdata.dataset.url import ShardSource
+from atdata.errors import AtdataError, InvalidNameError, NotFoundError
+from atdata.index.names import check_dataset_name
+from atdata.samples import DictSample
+from atdata_atmosphere.discovery import (
+    MAX_RECORDS,
+    MAX_REPOS,
+    RELAY,
+    Publisher,
+    datasets_of,
+    publishers,
+)
+from atdata_atmosphere.network import Network
+from atdata_atmosphere.records.schemas import record_to_schema
+
+if TYPE_CHECKING:
+    from atdata.index import Index, LocalDatasetEntry
+    from atdata_atmosphere.client import AtmosphereClient
+    from atdata_atmosphere.entry import AtmosphereIndexEntry
+
+# What the mirror knows of a dataset, in the metadata of its entry.
+KEY = "atmosphere"
+
+
+@dataclass
+class MirrorReport:
+    """What came of mirroring: how many datasets are new, how many were known, what failed.
+
+    ``position`` is where to go on if it was cut short.
+    """
+
+    added: int = 0
+    known: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    position: str | None = None
+
+
+def mirror(  # noqa: PLR0913 -- each bounds or names what is followed
+    index: Index,
+    client: AtmosphereClient | None = None,
+    *,
+    repos: Sequence[str] | None = None,
+    relay: str = RELAY,
+    after: str | None = None,
+    max_repos: int = MAX_REPOS,
+    max_records: int = MAX_RECORDS,
+    progress: Callable[[MirrorReport], object] | None = None,
+) -> MirrorReport:
+    """Follow the network, or the repositories of some DIDs and handles, into a local index.
+
+    Datasets are called ``publisher/name`` there. What is known already is left as it is, and what
+    changed is a new revision, so mirroring again brings the index up to date.
+    """
+    known = client or Network.from_environment().client()
+    report = MirrorReport(position=after)
+    followed: Iterator[Publisher] = (
+        publishers(known, relay=relay, after=after, max_repos=max_repos)
+        if repos is None
+        else (Publisher(known.resolve(repo).did, "") for repo in repos)
+    )
+    schemas: dict[str, dict[str, str] | None] = {}
+    for publisher in followed:
+        entries = datasets_of(
+            known,
+            publisher.did,
+            max_records,
+            lambda did, error: report.failures.update({did: str(error)}),
+        )
+        handle = _handle_of(known, publisher.did) if entries else None
+        # Oldest first: the newest of a name is its newest revision.
+        for entry in sorted(entries, key=lambda one: (_created(one), one.uri)):
+            _add(index, known, entry, handle, schemas, report)
+        report.position = publisher.position
+        if progress is not None:
+            progress(report)
+    return report
+
+
+def search(
+    index: Index,
+    text: str | None = None,
+    *,
+    tag: str | None = None,
+    field: str | None = None,
+    publisher: str | None = None,
+) -> Iterator[LocalDatasetEntry]:
+    """Yield the mirrored datasets of an index that fit everything that is asked, offline.
+
+    ``text`` is part of the name or description in any case, ``field`` the name of a field of the
+    schema, ``publisher`` a DID or handle.
+    """
+    for entry in index.datasets:
+        said = (entry.metadata or {}).get(KEY)
+        if not isinstance(said, dict):
+            continue
+        named = f"{said.get('name')}\n{said.get('description') or ''}".lower()
+        if (
+            (text is None or text.lower() in named)
+            and (tag is None or tag in said.get("tags", ()))
+            and (field is None or field in (said.get("fields") or ()))
+            and (publisher is None or publisher.removeprefix("@") in _names(said))
+        ):
+            yield entry
+
+
+def _names(said: dict[str, Any]) -> tuple[Any, Any]:
+    return said.get("publisher"), said.get("handle")
+
+
+class _Record(ShardSource):
+    """Stands for the shards of a record, which are looked up when the record is opened."""
+
+    def __init__(self, uri: str) -> None:
+        self.url = uri
+
+    def list_shards(self) -> list[str]:
+        return [self.url]
+
+    def open_shard(self, shard_id: str) -> IO[bytes]:
+        raise NotFoundError(f"load_dataset({shard_id!r}) opens what is mirrored", ref=shard_id)
+
+
+def _add(
+    index: Index,
+    client: AtmosphereClient,
+    entry: AtmosphereIndexEntry,
+    handle: str | None,
+    schemas: dict[str, dict[str, str] | None],
+    report: MirrorReport,
+) -> None:
+    try:
+        said = _said(client, entry, handle, schemas)
+    except AtdataError as error:
+        report.failures[entry.uri] = str(error)
+        return
+    name = _local_name(entry, handle)
+    if any(one.data_urls == [entry.uri] and _is_same(one, said) for one in _history(index, name)):
+        report.known += 1
+        return
+    metadata = {**(entry.metadata or {}), KEY: said}
+    dataset = Dataset(_Record(entry.uri), sample_type=DictSample)
+    index.add_entry(dataset, name=name, schema_ref=entry.schema_ref, metadata=metadata)
+    report.added += 1
+
+
+def _said(
+    client: AtmosphereClient,
+    entry: AtmosphereIndexEntry,
+    handle: str | None,
+    schemas: dict[str, dict[str, str] | None],
+) -> dict[str, Any]:
+    if entry.schema_ref not in schemas:
+        schemas[entry.schema_ref] = _fields_of(client, entry.schema_ref)
+    return {
+        "uri": entry.uri,
+        "publisher": entry.publisher,
+        "handle": handle,
+        "name": entry.name,
+        "description": entry.description,
+        "tags": entry.tags,
+        "license": entry.license,
+        "created_at": entry.created_at,
+        "fields": schemas[entry.schema_ref],
+        "samples": entry.parsed.size.get("samples"),
+        "bytes": entry.parsed.size.get("bytes"),
+        "urls": len(entry.data_urls),
+    }
+
+
+def _fields_of(client: AtmosphereClient, ref: str) -> dict[str, str] | None:
+    """Return the types of a schema's fields by name; None if it cannot be had or understood."""
+    try:
+        schema = record_to_schema(client.get_record(ref), ref)
+    except AtdataError:
+        return None
+    return {one.name: f"{one.type}{' | None' if one.optional else ''}" for one in schema.fields}
+
+
+def _local_name(entry: AtmosphereIndexEntry, handle: str | None) -> str:
+    publisher = handle or entry.publisher.replace(":", ".")
+    try:
+        return check_dataset_name(f"{publisher}/{entry.name}")
+    except InvalidNameError:
+        # Strangers may call a dataset anything.
+        return f"{publisher}/{entry.uri.rpartition('/')[2].replace(':', '.')}"
+
+
+def _history(index: Index, name: str) -> list[LocalDatasetEntry]:
+    try:
+        return index.history(name)
+    except NotFoundError:
+        return []
+
+
+def _is_same(entry: LocalDatasetEntry, said: dict[str, Any]) -> bool:
+    return (entry.metadata or {}).get(KEY) == said
+
+
+def _handle_of(client: AtmosphereClient, did: str) -> str | None:
+    try:
+        return client.resolve(did).handle
+    except AtdataError:
+        return None
+
+
+def _created(entry: AtmosphereIndexEntry) -> str:
+    try:
+        return entry.created_at
+    except AtdataError:
+        return ""

@@ -1,0 +1,218 @@
+"""Records of strangers: what they name is not opened, run or connected to unless it is public."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+from tests.atmosphere.places import Feature, features, shard_of, somebody
+from tests.services.fault_proxy import FaultProxy, answer
+from tests.services.pds_server import PdsServer
+
+import atdata
+from atdata.atmosphere import AtmosphereClient, AtmosphereIndex, DatasetLoader
+from atdata.errors import AtdataError, CorruptDataError, NotFoundError, UntrustedInputError
+from atdata_atmosphere.listing import iterate_collection
+from atdata_atmosphere.network import Network
+from atdata_atmosphere.sources import NetworkSource
+from atdata_atmosphere.trust import to_web, way_to
+
+RECORD = "ac.foundation.dataset.record"
+
+
+@pytest.fixture(scope="module")
+def client(pds_server: PdsServer) -> Iterator[AtmosphereClient]:
+    with somebody(pds_server, "eve") as client:
+        yield client
+
+
+HOSTILE = [
+    *("pipe:touch canary", "PIPE:touch canary", " pipe:touch canary", "%70ipe:touch canary"),
+    *("file:///etc/passwd", "FILE:///etc/passwd", "/etc/passwd", "etc/passwd", "-", "~/.ssh/id"),
+    *("http://example.org/x.tar", "ftp://example.org/x", "sftp://example.org/x", "gs://b/x"),
+    *("scp://h/x", "hf://d/x", "htgs://x", "ais://x", "data:text/plain,x", "memory://x"),
+    *("github://a:b@/x", "\thttps://example.org/x", "https://example.org/\nx", "ht\ttps://e.org/x"),
+    *("https://127.0.0.1/x", "https://[::1]/x", "https://localhost/x", "https://localhost./x"),
+    *("https://169.254.169.254/latest", "https://10.0.0.1/x", "https://192.168.1.1/x"),
+    *("https://[::ffff:127.0.0.1]/x", "https://me:pw@example.org/x", "https://ex%61mple.org/x"),
+    *("https://{a,127.0.0.1}/x.tar", "https://\\example.org/x", "s3://../x", "s3://b", "s3:///x"),
+    *("at://did:plc:abc/blob/x", "at://did:plc:abc/a.b.c/x", "https:///x", "https://"),
+    "zip://x.tar::file:///etc/passwd",
+    "simplecache::file:///etc/passwd",
+]
+
+
+@pytest.mark.parametrize("url", HOSTILE, ids=ascii)
+def test_x2_what_a_stranger_may_not_name_is_refused_before_anything_is_opened(url: str) -> None:
+    events: list[str] = []
+    watching = True
+
+    def watch(event: str, arguments: Any) -> None:
+        if watching and event in {"socket.connect", "subprocess.Popen", "os.system", "open"}:
+            events.append(f"{event} {arguments!r:.200}")
+
+    sys.addaudithook(watch)
+    try:
+        with pytest.raises(AtdataError) as caught:
+            NetworkSource(["https://example.org/0.tar", url], network=Network())
+    finally:
+        watching = False
+    assert isinstance(caught.value, ValueError)
+    assert events == []
+
+
+def test_x1_a_record_with_a_command_names_the_scheme_and_runs_nothing(
+    client: AtmosphereClient, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    index = AtmosphereIndex(client)
+    storage = {
+        "$type": "ac.foundation.dataset.storageExternal",
+        "urls": ["pipe:touch canary"],
+    }
+    uri = client.create_record(
+        RECORD,
+        {
+            "$type": RECORD,
+            "name": "hostile",
+            "schemaRef": index.publish_schema(Feature),
+            "storage": storage,
+            "createdAt": "2026-01-01T00:00:00Z",
+        },
+    )
+    entry = index.get_dataset(uri)
+    assert entry.data_urls == ["pipe:touch canary"]
+    for load in (
+        lambda: index.create_source(entry.data_urls),
+        lambda: atdata.load_dataset(str(uri), index=index),
+        lambda: DatasetLoader(client).to_dataset(uri, Feature),
+    ):
+        with pytest.raises(UntrustedInputError, match="pipe") as caught:
+            load()
+        assert caught.value.details["scheme"] == "pipe"
+    assert not (tmp_path / "canary").exists()
+
+
+def test_c5_a_strangers_bucket_is_read_without_keys() -> None:
+    assert way_to("s3://my-bucket/a b.tar".replace(" ", "%20")) == "bucket"
+    assert to_web("s3://my-bucket/x/0.tar") == "https://my-bucket.s3.amazonaws.com/x/0.tar"
+    assert to_web("s3://my.bucket/x/0.tar") == "https://s3.amazonaws.com/my.bucket/x/0.tar"
+    assert way_to("s3://my-bucket/x", ["s3://my-bucket/"]) == "allowed"
+    assert way_to("s3://my-bucket-2/x", ["s3://my-bucket/"]) == "bucket"
+
+
+def test_d17_equally_named_schemas_of_two_publishers_are_two_types(
+    client: AtmosphereClient, pds_server: PdsServer
+) -> None:
+    with somebody(pds_server) as other:
+        mine = AtmosphereIndex(client).publish_schema(Feature, version="7.0.0")
+        theirs = AtmosphereIndex(other).publish_schema(Feature, version="7.0.0")
+        index = AtmosphereIndex(client)
+        assert index.decode_schema(theirs) is not index.decode_schema(mine)
+        assert index.decode_schema(mine) is index.decode_schema(mine)
+        by_name = index.decode_schema(f"@{other.handle}/Feature@7.0.0")
+        assert by_name is index.decode_schema(theirs)
+        assert index.decode_schema(f"atdata://{other.did}/sampleSchema/Feature") is by_name
+
+
+def test_n7_pages_that_never_end_are_an_error(proxy: FaultProxy, account: Any) -> None:
+    client = AtmosphereClient(proxy.url, plc_url=proxy.url, allow_private=True)
+    uri = f"at://{account.did}/{RECORD}/x"
+    page = {"records": [{"uri": uri, "cid": "b", "value": {"$type": RECORD}}] * 100}
+    for cursor in "abab":
+        proxy.commit("listRecords", answer({**page, "cursor": cursor}))
+    with pytest.raises(CorruptDataError, match="circles"):
+        list(iterate_collection(client, RECORD, account.did))
+    assert proxy.count("listRecords") == 3
+
+
+def blob_record(namespace: str, collection: str, ref: dict[str, Any], schema: str) -> Any:
+    return {
+        "$type": f"{namespace}.{collection}",
+        "name": f"{collection}-of-{namespace}",
+        "schemaRef": schema,
+        "storage": {
+            "$type": f"{namespace}.storageBlobs",
+            "blobs": [{"blob": ref, "checksum": {"algorithm": "none", "digest": ""}}],
+        },
+        "tags": [],
+        "createdAt": "2026-01-01T00:00:00+00:00",
+        "metadata": {"createdBy": "hand", "custom": {"k": 1}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("namespace", "collection"),
+    [("ac.foundation.dataset", "record"), ("science.alt.dataset", "entry")],
+    ids=["B", "C"],
+)
+def test_records_of_later_generations_load_by_name(
+    client: AtmosphereClient, namespace: str, collection: str
+) -> None:
+    samples = features(8)
+    schema = client.create_record(
+        f"{namespace}.schema",
+        {
+            "$type": f"{namespace}.schema",
+            "name": "Feature",
+            "version": "9.0.0",
+            "schemaType": "jsonSchema",
+            "schema": {
+                "$type": f"{namespace}.schema#jsonSchemaFormat",
+                "type": "object",
+                "properties": {
+                    "values": {"$ref": "https://foundation.ac/schemas/atdata-ndarray-bytes/1.0.0"},
+                    "label": {"type": "integer"},
+                },
+                "required": ["values", "label"],
+            },
+            "createdAt": "2026-01-01T00:00:00+00:00",
+        },
+    )
+    ref = client.upload_blob(shard_of(samples), "application/x-tar")
+    record = blob_record(namespace, collection, ref, str(schema))
+    uri = client.create_record(f"{namespace}.{collection}", record)
+    index = AtmosphereIndex(client)
+    loaded = atdata.load_dataset(f"@{client.handle}/{record['name']}", index=index, split="train")
+    assert [one.packed for one in loaded.as_type(Feature)] == [one.packed for one in samples]
+    assert loaded.metadata == {"created_by": "hand", "k": 1}
+    client.create_record(
+        f"{namespace}.label",
+        {
+            "$type": f"{namespace}.label",
+            "name": "best",
+            "datasetUri": str(uri),
+            "version": "v1",
+            "createdAt": "2026-01-01T00:00:00+00:00",
+        },
+    )
+    for label in ("best", "best@v1"):
+        assert index.get_dataset(f"@{client.handle}/{label}").uri.startswith(f"at://{client.did}/")
+    with pytest.raises(NotFoundError, match="best@v2"):
+        index.get_dataset(f"@{client.handle}/best@v2")
+
+
+@pytest.mark.parametrize(
+    "count", [pytest.param(1000, marks=pytest.mark.slow, id="1000"), pytest.param(120, id="120")]
+)
+def test_a_large_repository_is_listed_page_by_page(
+    count: int, pds_server: PdsServer, proxy: FaultProxy
+) -> None:
+    with somebody(pds_server) as client:
+        index = AtmosphereIndex(client)
+        ref = index.publish_schema(Feature)
+        for number in range(count):
+            url = f"https://example.org/{number}.tar"
+            index.insert_dataset(atdata.Dataset[Feature](url), name=f"d{number}", schema_ref=ref)
+        through = AtmosphereClient(proxy.url, plc_url=proxy.url, allow_private=True)
+        entries = AtmosphereIndex(through).iterate_datasets(client.did)
+        assert [entry.name for entry in islice(entries, 3)] == [
+            f"d{number}" for number in range(count - 1, count - 4, -1)
+        ]
+        asked = proxy.count("listRecords")
+        assert asked == 1
+        assert len(list(entries)) == count - 3
+        assert proxy.count("listRecords") <= count // 100 + 4
