@@ -25,4 +25,5 @@ class IndexProviderTests(CommitTests, KeyTests, ScanTests, LifeTests, Contention
     ``is_shared = False`` leaves out what takes two handles on one place, for providers whose
     handles share nothing, such as those in memory. Tests that a subclass adds may use the
     fixtures ``store``, a handle that is closed in the end, and ``open_store``, which opens more.
+    The whole starts a dozen processes, and takes some fifteen seconds on an idle machine.
     """

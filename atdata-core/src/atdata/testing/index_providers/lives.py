@@ -141,15 +141,19 @@ class LifeTests(ProviderKit):
         store.commit([Put(A, ONE)])
 
         def use(process: str) -> bool:
-            for number in range(5):
+            # Coverage's own lock, were this thread to hold it, would not survive the fork.
+            sys.settrace(None)
+            for number in range(9):
                 store.commit([Put(Key("f", process, f"{number}"), ONE, ABSENT)])
-            return store.get(A) == store.scan("kind")[0][1] and len(store.scan("f", process)) == 5
+            return store.get(A) == store.scan("kind")[0][1] and len(store.scan("f", process)) == 9
 
-        with ThreadPoolExecutor(4) as threads:
-            forks = [threads.submit(in_fork, partial(use, f"child {n}")) for n in range(4)]
-            assert use("parent")
-            assert [fork.result() for fork in forks] == [True] * 4
-        assert len(store.scan("f")) == (25 if self.is_shared else 5)
+        # Forks of the main thread only: they set the filters of warnings aside.
+        with ThreadPoolExecutor(1) as threads:
+            parent = threads.submit(use, "parent")
+            children = [in_fork(partial(use, f"child {number}")) for number in range(4)]
+            assert children == [True] * 4
+            assert parent.result()
+        assert len(store.scan("f")) == (45 if self.is_shared else 9)
 
     @needs_fork
     def test_f3_a_child_that_closes_its_handle_leaves_that_of_its_parent(
