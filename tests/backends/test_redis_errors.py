@@ -279,10 +279,11 @@ def test_an_index_that_becomes_of_a_newer_format_is_not_written(redis_server: Pl
         assert provider.scan("kind") == []
 
 
-def test_a_format_that_is_no_number_is_not_ours(redis_server: Place) -> None:
+@pytest.mark.parametrize("text", ["v1", "0", "01", ""])
+def test_a_format_that_never_was_is_not_ours(redis_server: Place, text: str) -> None:
     url = redis_server.fresh_url()
     with redis.Redis.from_url(url) as client:
-        client.set("{atdata}:format", "v1")
+        client.set("{atdata}:format", text)
         with pytest.raises(IndexCorruptError, match="no atdata index"):
             RedisProvider(url=url)
 

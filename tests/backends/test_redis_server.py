@@ -242,7 +242,7 @@ def test_a_client_of_its_own_is_closed(url: str) -> None:
 def test_f2_an_address_is_pickled_and_shows_no_password(url: str) -> None:
     secret = "sesame-7f3a"
     # The server has no password, and lets the default user give any.
-    with_password = url.replace("redis://", f"redis://:{secret}@")
+    with_password = url.replace("redis://", f"redis://default:{secret}@")
     with redis.Redis.from_url(url) as client:
         client.execute_command("ACL", "SETUSER", "default", "nopass")
     with closing(RedisProvider(url=with_password, prefix="p")) as provider:

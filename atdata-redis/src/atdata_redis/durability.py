@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from atdata.index.forks import ForkLock
 from atdata_redis.server import Server, to_map
 
 _warned: Final[set[str]] = set()
+_lock: Final = ForkLock()
 _DATABASE: Final = re.compile(r"(/|\?db=)\d+$")
 # From here to whoever opens an `Index`.
 _CALLER: Final = 5
@@ -26,8 +28,10 @@ def warn_if_volatile(server: Server) -> None:
     if place in _warned:
         return
     faults = [fault for node in server.nodes() for fault in _faults(server, node)]
-    _warned.add(place)
-    if faults:
+    with _lock:
+        is_first = place not in _warned
+        _warned.add(place)
+    if faults and is_first:
         message = f"the Redis server at {place} {' and '.join(dict.fromkeys(faults))}"
         warnings.warn(message, VolatileServerWarning, stacklevel=_CALLER)
 

@@ -89,10 +89,14 @@ _NoCluster = exceptions.RedisClusterException
 def _code_of(error: Exception) -> str | None:
     text = str(error)
     if isinstance(error, exceptions.AuthenticationError):
-        return "WRONGPASS" if "invalid" in text else "NOAUTH"
+        # The last words are of a server that has no password at all.
+        is_wrong = "invalid" in text or "without any password" in text
+        return "WRONGPASS" if is_wrong else "NOAUTH"
     for kind, code in _KINDS.items():
         if isinstance(error, kind):
             return code
+    if not isinstance(error, exceptions.ResponseError):
+        return None
     if "The user executing the script" in text:
         return "NOPERM"
     found = _CODE.search(text)

@@ -70,8 +70,12 @@ class RedisProvider(IndexProvider):
         client = check_client(redis) if self._address is None else self._address.connect()
         self._server = Server(client, is_owned=redis is None)
         self._stem = f"{{{prefix}}}:".encode()
-        self._prepare()
-        warn_if_volatile(self._server)
+        try:
+            self._prepare()
+            warn_if_volatile(self._server)
+        except BaseException:
+            self._server.close()
+            raise
 
     @property
     def location(self) -> str:
@@ -128,7 +132,7 @@ class RedisProvider(IndexProvider):
         return _reopen, (type(self), self._address, self.prefix)
 
     def _prepare(self) -> None:
-        """Make the index, with what earlier releases left, unless it is there."""
+        """Make the index, with what earlier releases left, unless it is there or somebody does."""
         found = self._server.command("GET", self._key("format"))
         if found is None:
             old = old_records(self._server) if self.prefix == DEFAULT_PREFIX else []
@@ -162,11 +166,12 @@ class RedisProvider(IndexProvider):
         return [self._key(f"bodies:{kind}"), self._key(f"order:{kind}")]
 
     def _check_format(self, found: bytes) -> None:
-        if not found.isdigit():
+        if found == b"%d" % FORMAT:
+            return
+        if not found.isdigit() or int(found) <= FORMAT:
             raise foreign(self.location, f"its format is {found[:40]!r}")
-        if int(found) > FORMAT:
-            message = f"the index at {self.location} has format {int(found)}, this atdata {FORMAT}"
-            raise IndexCorruptError(f"{message}; upgrade atdata-redis", server=self.location)
+        message = f"the index at {self.location} has format {int(found)}, this atdata {FORMAT}"
+        raise IndexCorruptError(f"{message}; upgrade atdata-redis", server=self.location)
 
     def _checked(self, body: bytes | None) -> bytes:
         if body is None:
