@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 import atdata
+from atdata.dataset.url import open_url
 from atdata.errors import AtdataError
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ class Reading:
     place: str
 
 
-def readings(count: int, place: str = "lab") -> Iterator[Reading]:
-    return (Reading(np.full(4, n, np.float32), place) for n in range(count))
+def readings(number: int, place: str = "lab") -> Iterator[Reading]:
+    return (Reading(np.full(4, n, np.float32), place) for n in range(number))
 
 
 def load(place: Place, name: str, split: str = "train") -> list[tuple[str, list[float]]]:
@@ -38,8 +40,8 @@ def load(place: Place, name: str, split: str = "train") -> list[tuple[str, list[
         return [(sample.place, sample.values.tolist()) for sample in ds]
 
 
-def expected(count: int, place: str = "lab") -> list[tuple[str, list[float]]]:
-    return [(one.place, one.values.tolist()) for one in readings(count, place)]
+def expected(number: int, place: str = "lab") -> list[tuple[str, list[float]]]:
+    return [(one.place, one.values.tolist()) for one in readings(number, place)]
 
 
 def describe(place: Place, name: str) -> list[tuple[int, str, str | None]]:
@@ -53,15 +55,23 @@ def names(place: Place) -> list[str]:
         return [entry.name for entry in index.datasets]
 
 
-def publish(place: Place, count: int) -> list[str]:
+def publish(place: Place, times: int) -> list[str]:
     """Publish one schema so many times, each as the next version."""
     with place.open() as index:
-        return [index.publish_schema(Reading) for _ in range(count)]
+        return [index.publish_schema(Reading) for _ in range(times)]
 
 
-def write(place: Place, name: str, count: int) -> int:
+def write(place: Place, name: str, number: int) -> int:
     with place.open() as index:
-        return index.write(readings(count), name=name, maxcount=2).revision
+        return index.write(readings(number), name=name, maxcount=2).revision
+
+
+def write_on(place: Place, name: str) -> None:
+    """Write datasets of two splits, one after the other, until killed."""
+    with place.open() as index:
+        for number in count():
+            splits = {"train": readings(5), "test": readings(3)}
+            index.write(splits, name=f"{name}/{number:04d}", maxcount=2)
 
 
 def problem(place: Place, name: str) -> str:
@@ -80,7 +90,7 @@ def read_url(place: Place, url: str, user: int | None) -> str:
         os.setgid(user)
         os.setuid(user)
     try:
-        with atdata.Dataset(place.open_store().read_url(url)).source.open_shard(url) as stream:
+        with open_url(place.open_store().read_url(url)) as stream:
             return f"{len(stream.read())} bytes"
     except AtdataError as error:
         return type(error).__name__

@@ -7,9 +7,30 @@ from pathlib import Path
 import pytest
 from tests.stories.places import PROVIDERS, STORES, Place, make_place, variants
 
+_DISK = ("disk", "disk")
+_FILE = ("sqlite", "sqlite")
+
+# What has nothing to do with the store happens on one.
+on_each_provider = pytest.mark.parametrize(
+    "_where",
+    [(provider, _DISK) for provider in variants("index provider", PROVIDERS)],
+    ids=lambda where: where[0][1],
+    indirect=True,
+)
+
+on_each_store = pytest.mark.parametrize(
+    "_where",
+    [(_FILE, store) for store in variants("data store", STORES)],
+    ids=lambda where: where[1][1],
+    indirect=True,
+)
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "place" not in metafunc.fixturenames:
+    is_placed = any(
+        mark.args[0] == "_where" for mark in metafunc.definition.iter_markers("parametrize")
+    )
+    if "place" not in metafunc.fixturenames or is_placed:
         return
     pairs = [
         (provider, store)
@@ -17,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for store in variants("data store", STORES)
     ]
     ids = [f"{provider[1]}, {store[1]}" for provider, store in pairs]
-    metafunc.parametrize("_where", pairs, ids=ids)
+    metafunc.parametrize("_where", pairs, ids=ids, indirect=True)
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 _PATIENCE = 120.0
@@ -29,6 +30,29 @@ def everywhere(
 ) -> list[Any]:
     """Return what a function returns in several processes or threads that start together."""
     return _in_processes(count, act, args) if processes else _in_threads(count, act, args)
+
+
+@contextmanager
+def at_work(act: Callable[..., Any], *args: Any) -> Iterator[BaseProcess]:
+    """Let a fresh process begin a function; it is killed at the end of the block."""
+    ear, mouth = _fresh.Pipe(duplex=False)
+    process = _fresh.Process(target=_begin, args=(mouth, os.environ["ATDATA_HOME"], act, args))
+    process.start()
+    mouth.close()
+    try:
+        with ear:
+            assert ear.poll(_PATIENCE), "a process did not start"
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def _begin(mouth: Connection, home: str, act: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    os.environ["ATDATA_HOME"] = home
+    mouth.send("begun")
+    mouth.close()
+    act(*args)
 
 
 def _in_processes(count: int, act: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
