@@ -1,0 +1,102 @@
+"""The commands, as a user types them, against a PDS."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.atmosphere.places import Feature, features
+from tests.services.pds_server import Account, PdsServer
+
+import atdata
+from atdata.index.default import open_own
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def publisher(pds_server: PdsServer) -> Account:
+    return pds_server.new_account("cmd")
+
+
+@pytest.fixture
+def run(pds_server: PdsServer) -> Run:
+    """Give a function that runs ``atdata`` and returns what it did."""
+
+    def call(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        settings = {
+            "ATPROTO_BASE_URL": pds_server.url,
+            "ATPROTO_PLC_URL": pds_server.plc_url,
+            "ATDATA_ALLOW_PRIVATE": "1",
+            **environment,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "atdata.cli", *words],
+            env={**os.environ, **settings},
+            input="",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return call
+
+
+def test_what_one_publishes_another_lists_shows_pulls_and_finds(
+    run: Run, publisher: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_own() as index:
+        index.write(features(12), name="vectors", metadata={"lr": 0.5})
+    done = run("login", publisher.handle, ATPROTO_APP_PASSWORD=publisher.password)
+    assert done.returncode == 0, done.stderr
+    assert publisher.password not in done.stdout + done.stderr
+    saved = Path(os.environ["ATDATA_HOME"]) / "session"
+    assert saved.stat().st_mode & 0o077 == 0
+    done = run("publish", "vectors", "--tag", "a", "--tag", "b", "--license", "MIT")
+    assert done.returncode == 0, done.stderr
+    uri = done.stdout.strip()
+    assert uri.startswith(f"at://{publisher.did}/ac.foundation.dataset.record/")
+
+    stranger = str(tmp_path / "stranger")
+    listed = json.loads(run("ls", f"@{publisher.handle}", "--json", ATDATA_HOME=stranger).stdout)
+    assert [(one["name"], one["samples"]) for one in listed] == [("vectors", 12)]
+    assert "vectors" in run("ls", f"@{publisher.handle}", ATDATA_HOME=stranger).stdout
+    for reference in (uri, f"@{publisher.handle}/vectors"):
+        shown = json.loads(run("show", reference, "--json", ATDATA_HOME=stranger).stdout)
+        assert (shown["uri"], shown["tags"], shown["license"]) == (uri, ["a", "b"], "MIT")
+        assert shown["metadata"] == {"lr": 0.5}
+    assert uri in run("show", uri, ATDATA_HOME=stranger).stdout
+
+    done = run("pull", f"@{publisher.handle}/vectors", ATDATA_HOME=stranger)
+    assert done.returncode == 0, done.stderr
+    done = run("mirror", f"@{publisher.handle}", ATDATA_HOME=stranger)
+    assert done.stdout == "1 new, 0 known, 0 left out\n", done.stderr
+    found = json.loads(run("find", "--field", "label", "--json", ATDATA_HOME=stranger).stdout)
+    assert [one["uri"] for one in found] == [uri]
+    assert publisher.handle in run("find", "vec", "--tag", "b", ATDATA_HOME=stranger).stdout
+    assert "nothing" in run("find", "cats", ATDATA_HOME=stranger).stderr
+
+    monkeypatch.setenv("ATDATA_HOME", stranger)
+    pulled = atdata.load_dataset("@local/vectors", Feature, split="train")
+    assert [one.packed for one in pulled] == [one.packed for one in features(12)]
+
+
+def test_errors_are_one_line_and_a_code(run: Run, publisher: Account) -> None:
+    done = run("publish", "vectors")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "atdata login" in done.stderr
+    done = run("login", publisher.handle, ATPROTO_APP_PASSWORD="wrong-password")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"atdata: {publisher.handle} cannot log in")
+    assert "wrong-password" not in done.stderr
+    done = run("show", f"@{publisher.handle}/nothing")
+    assert done.returncode == 3
+    done = run("ls", "@nobody-at-all.test")
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
