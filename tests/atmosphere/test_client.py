@@ -15,6 +15,7 @@ import pytest
 from atproto import Client
 from tests.services.pds_server import Account, PdsServer, running_pds
 
+from atdata import packable
 from atdata.errors import (
     AuthenticationError,
     ConflictError,
@@ -31,6 +32,11 @@ from atdata_atmosphere.uri import AtUri
 
 UNKNOWN_DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"
 UNKNOWN_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+
+
+@packable
+class Published:
+    text: str
 
 
 @pytest.fixture
@@ -144,6 +150,15 @@ def test_more_records_than_a_page_holds_are_listed_at_once(
     entries, cursor = alice.list_entries(collection, limit=102)
     assert [entry.value["n"] for entry in entries] == list(range(102, 0, -1))
     assert cursor is not None
+
+
+def test_records_of_each_kind_are_listed_by_name(alice: AtmosphereClient) -> None:
+    uri = alice.publish_schema(Published, version="2.0.0")
+    schema = alice.get_record(uri)
+    assert (schema["name"], schema["version"]) == ("Published", "2.0.0")
+    assert schema in alice.list_schemas()
+    assert alice.list_schemas(repo=alice.handle, limit=1) != []
+    assert all(kept == [] for kept in (alice.list_datasets(limit=0), alice.list_lenses(limit=0)))
 
 
 def test_an_empty_collection_lists_nothing(anyone: AtmosphereClient, account: Account) -> None:

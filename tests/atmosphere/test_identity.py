@@ -29,7 +29,7 @@ from atdata.errors import (
 from atdata_atmosphere.addresses import addresses_of, checked_origin, is_public
 from atdata_atmosphere.cache import Cache
 from atdata_atmosphere.client import AtmosphereClient
-from atdata_atmosphere.identity import web_origin
+from atdata_atmosphere.did_documents import web_origin
 
 PLC = "did:plc:" + "a" * 24
 

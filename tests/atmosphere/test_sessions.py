@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 from atproto import Session
-from tests.services.fault_proxy import FaultProxy, change, status
+from tests.services.fault_proxy import FaultProxy, change, lost_reply, status
 from tests.services.pds_server import Account, PdsServer
 
 from atdata.errors import (
@@ -232,6 +232,21 @@ def test_a4_a_refresh_whose_reply_is_no_session_leaves_the_old_one(
         _write(shared)
 
 
+def test_a4_a_refresh_whose_reply_is_lost_is_asked_for_again(
+    pds_server: PdsServer, proxy: FaultProxy, client: AtmosphereClient, own: Account
+) -> None:
+    client.login(own.handle, own.password)
+    text = _at_proxy(client.export_session(), pds_server, proxy)
+    with closing(AtmosphereClient(proxy.url, plc_url=proxy.url, allow_private=True)) as shared:
+        shared.login_with_session(text)
+        proxy.commit("putRecord", status(400, "ExpiredToken"))
+        proxy.commit(REFRESH, lost_reply)
+        proxy.commit(REFRESH, status(502))
+        _write(shared)
+        assert shared.did == own.did
+    assert proxy.count(REFRESH) == 3
+
+
 def test_a4_a_refused_refresh_says_to_log_in_again(
     pds_server: PdsServer, proxy: FaultProxy, client: AtmosphereClient, own: Account
 ) -> None:
@@ -423,7 +438,7 @@ def test_c1_no_secret_shows_in_what_is_printed_or_logged(
         secrets = [own.password, *_tokens(client)]
         for fault in (status(500), status(403, "Forbidden"), status(400, "ExpiredToken")):
             proxy.commit("putRecord", fault)
-            proxy.commit(REFRESH, status(500))
+            proxy.commit(REFRESH, status(500), times=3)
             with pytest.raises(StorageError) as caught:
                 _write(client)
             shown.append(_everything(caught.value))

@@ -13,6 +13,7 @@ from atdata_atmosphere.addresses import checked_origin
 from atdata_atmosphere.blob_transfer import download_blob, read_blob, upload
 from atdata_atmosphere.handles import HandleLookup
 from atdata_atmosphere.identity import PLC_DIRECTORY, Identity, Resolver
+from atdata_atmosphere.listing import first_values
 from atdata_atmosphere.network import Network
 from atdata_atmosphere.repository import RepoRecord, Repository
 from atdata_atmosphere.session_file import read_session
@@ -235,7 +236,7 @@ class AtmosphereClient:
     def delete_record(self, uri: str | AtUri, *, swap_commit: str | None = None) -> None:
         """Delete a record of the account's; nothing happens if there is none."""
         address = AtUri.parse(uri) if isinstance(uri, str) else uri
-        if address.authority not in (self.did, self.handle):
+        if not self._is_own(address.authority):
             message = f"{address} is not {self.handle}'s to delete"
             raise AuthenticationError(message, uri=str(address))
         self._repository.delete(address.collection, address.rkey, swap_commit)
@@ -266,6 +267,25 @@ class AtmosphereClient:
         """Return what `list_records` does, each record with its address and CID."""
         did, server = self._home_of(repo or self.did)
         return self._repository.page(server, did, collection, limit, cursor)
+
+    def list_schemas(self, repo: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the first schema records of a repository, of any generation."""
+        return first_values(self, "schema", repo, limit)
+
+    def list_datasets(self, repo: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the first dataset records of a repository, of any generation."""
+        return first_values(self, "dataset", repo, limit)
+
+    def list_lenses(self, repo: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the first lens records of a repository, of any generation."""
+        return first_values(self, "lens", repo, limit)
+
+    def publish_schema(self, sample_type: type, **options: Any) -> AtUri:
+        """Publish a sample type; see `SchemaPublisher.publish`."""
+        # It knows sample types, which records and blobs do without.
+        from atdata_atmosphere.schemas import SchemaPublisher
+
+        return SchemaPublisher(self).publish(sample_type, **options)
 
     def query(
         self, nsid: str, params: Mapping[str, Any] | None = None, *, server: str | None = None
@@ -310,11 +330,13 @@ class AtmosphereClient:
 
     def _home_of(self, name: str) -> tuple[str, str]:
         """Return the DID of a repository and its server's origin."""
+        if self._is_own(name):
+            return self.did, self._sessions.origin
+        return self._resolver.home(name)
+
+    def _is_own(self, name: str) -> bool:
         session = self._sessions.current
-        if session is not None and name in (session.did, session.handle):
-            return session.did, self._sessions.origin
-        identity = self.resolve(name)
-        return identity.did, identity.pds
+        return session is not None and (name == session.did or name.lower() == session.handle)
 
     def __repr__(self) -> str:
         session = self._sessions.current

@@ -1,23 +1,18 @@
-"""Who somebody is: handles, DIDs and repositories' servers, checked against each other."""
+"""Who somebody is: handles and DIDs, checked against each other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote
 
 from atdata.errors import CorruptDataError, NotFoundError, StorageError, UntrustedInputError
-from atdata_atmosphere.addresses import checked_origin
 from atdata_atmosphere.cache import Cache
+from atdata_atmosphere.did_documents import KEPT, KEPT_SECONDS, DidDocuments
 from atdata_atmosphere.handles import HandleLookup
 from atdata_atmosphere.processes import PerProcess
-from atdata_atmosphere.syntax import checked_did, checked_handle, is_handle
-from atdata_atmosphere.web import Ask, Web
+from atdata_atmosphere.syntax import checked_did, checked_handle
+from atdata_atmosphere.web import Web
 
 PLC_DIRECTORY = "https://plc.directory"
-MAX_DOCUMENT = 1024 * 1024
-KEPT_SECONDS = 600.0
-KEPT = 1024
 
 
 @dataclass(frozen=True)
@@ -32,16 +27,11 @@ class Identity:
     handle: str | None = None
 
 
-def _new_cache() -> Cache[Identity]:
-    return Cache(seconds=KEPT_SECONDS, most=KEPT)
-
-
 class Resolver:
     """Looks identities up, and keeps them for ten minutes; threads share it."""
 
     def __init__(self, web: Web, *, plc_url: str, handles: HandleLookup) -> None:
-        self._web = web
-        self._plc_url = checked_origin(plc_url, allow_private=web.allow_private)
+        self._documents = DidDocuments(web, plc_url=plc_url)
         self._handles = handles
         self._kept: PerProcess[Cache[Identity]] = PerProcess(_new_cache)
 
@@ -58,32 +48,38 @@ class Resolver:
         """
         key = checked_did(name) if name.startswith("did:") else checked_handle(name)
         kept = self._kept.get()
-        if not fresh and (known := kept.get(key)) is not None:
-            return known
-        identity = self._by_did(key) if key.startswith("did:") else self._by_handle(key)
-        kept.put(key, identity)
+        identity = None if fresh else kept.get(key)
+        if identity is None:
+            look_up = self._by_did if key.startswith("did:") else self._by_handle
+            identity = look_up(key, fresh=fresh)
+            kept.put(key, identity)
         return identity
 
-    def _by_handle(self, handle: str) -> Identity:
+    def home(self, name: str) -> tuple[str, str]:
+        """Return the DID and the server of a handle or DID, without looking for a DID's handle."""
+        if name.startswith("did:"):
+            home = self._documents.home(name)
+            return home.did, home.pds
+        identity = self.resolve(name)
+        return identity.did, identity.pds
+
+    def _by_handle(self, handle: str, *, fresh: bool) -> Identity:
         did = self._handles.did_of(handle)
-        document = self._document(did)
-        claimed = _handle_of(document)
-        if claimed != handle:
-            says = f"says it is {claimed}" if claimed else "names no handle"
+        home = self._documents.home(did, fresh=fresh)
+        if home.claims != handle:
+            says = f"says it is {home.claims}" if home.claims else "names no handle"
             raise UntrustedInputError(
                 f"{handle} leads to {did}, which {says}; ask the owner, or give the DID",
                 handle=handle,
                 did=did,
-                claimed=claimed,
+                claimed=home.claims,
             )
-        return Identity(did, self._server_of(document), handle)
+        return Identity(did, home.pds, handle)
 
-    def _by_did(self, did: str) -> Identity:
-        document = self._document(did)
-        handle = _handle_of(document)
-        if handle is not None and not self._leads_back(handle, did):
-            handle = None
-        return Identity(did, self._server_of(document), handle)
+    def _by_did(self, did: str, *, fresh: bool) -> Identity:
+        home = self._documents.home(did, fresh=fresh)
+        is_mutual = home.claims is not None and self._leads_back(home.claims, did)
+        return Identity(did, home.pds, home.claims if is_mutual else None)
 
     def _leads_back(self, handle: str, did: str) -> bool:
         try:
@@ -92,57 +88,6 @@ class Resolver:
             # The DID is what was asked for, and it says where its repository is.
             return False
 
-    def _document(self, did: str) -> dict[str, Any]:
-        if did.startswith("did:plc:"):
-            url = f"{self._plc_url}/{did}"
-        else:
-            url = f"{web_origin(did, allow_private=self._web.allow_private)}/.well-known/did.json"
-        try:
-            document = self._web.json(Ask(url, max_bytes=MAX_DOCUMENT))
-        except NotFoundError as error:
-            raise NotFoundError(f"there is no {did}; {url} has no document", did=did) from error
-        if document.get("id") != did:
-            raise UntrustedInputError(f"{url} answers with the document of another DID", did=did)
-        return document
 
-    def _server_of(self, document: dict[str, Any]) -> str:
-        did = document["id"]
-        for service in _list(document.get("service")):
-            if not isinstance(service, dict) or service.get("id") not in (
-                "#atproto_pds",
-                f"{did}#atproto_pds",
-            ):
-                continue
-            endpoint = service.get("serviceEndpoint")
-            if service.get("type") == "AtprotoPersonalDataServer" and isinstance(endpoint, str):
-                return checked_origin(endpoint, allow_private=self._web.allow_private)
-        raise NotFoundError(f"{did} names no server that keeps its repository", did=did)
-
-
-def web_origin(did: str, *, allow_private: bool) -> str:
-    """Return the origin that a did:web names: a host, and for localhost alone a port.
-
-    Raises `UntrustedInputError` for anything else, as the AT Protocol has it.
-    """
-    name = did.removeprefix("did:web:")
-    host, separator, port = name.partition("%3A")
-    is_local = host == "localhost" and allow_private
-    if ":" in name or "%" in port + host or (separator and not (is_local and port.isdecimal())):
-        message = f"{did[:200]} names more than a host, which the AT Protocol does not allow"
-        raise UntrustedInputError(message, did=did)
-    if not is_local and not is_handle(host):
-        raise UntrustedInputError(f"{did[:200]} names no host", did=did)
-    scheme = "http" if is_local else "https"
-    return checked_origin(f"{scheme}://{unquote(name)}", allow_private=allow_private)
-
-
-def _handle_of(document: dict[str, Any]) -> str | None:
-    for alias in _list(document.get("alsoKnownAs")):
-        if isinstance(alias, str) and alias.startswith("at://"):
-            handle = alias.removeprefix("at://").lower()
-            return handle if is_handle(handle) else None
-    return None
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _new_cache() -> Cache[Identity]:
+    return Cache(seconds=KEPT_SECONDS, most=KEPT)

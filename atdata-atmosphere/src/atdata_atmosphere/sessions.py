@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from atdata.errors import AuthenticationError, InvalidNameError, UntrustedInputError
+from atdata.errors import AuthenticationError, InvalidNameError, StorageError, UntrustedInputError
 from atdata_atmosphere.addresses import checked_origin
 from atdata_atmosphere.processes import PerProcess
+from atdata_atmosphere.retries import own_wait
 from atdata_atmosphere.sdk_errors import translated
 from atdata_atmosphere.session_file import locked, read_session, write_session
 from atdata_atmosphere.transport import CheckedTransport
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # A token is renewed this long before it expires, so that it outlives the request it is sent with.
 EARLY_SECONDS = 120.0
 MAX_ANSWER = 1024 * 1024
+REFRESHES = 3
 REFRESH = "com.atproto.server.refreshSession"
 
 
@@ -129,23 +131,38 @@ class Sessions:
                 self._refresh()
 
     def _refresh(self) -> None:
-        from atproto import Session, models
+        from atproto import Session
 
         session = self.required()
-        failure = f"the session of {session.handle} cannot be renewed"
-        with self._sdk() as sdk, translated(self.origin, failure):
-            answer = models.ComAtprotoServerRefreshSession.Response.model_validate(
-                sdk.request.post(
-                    f"{self.origin}/xrpc/{REFRESH}",
-                    headers={"Authorization": f"Bearer {session.refresh_jwt}"},
-                ).content
-            )
+        answer = self._next_tokens(session)
         if answer.did != session.did:
             message = f"{self.origin} answers with the session of another account, {answer.did}"
             raise UntrustedInputError(message, did=answer.did)
         tokens = answer.access_jwt, answer.refresh_jwt
         self._take(Session(answer.handle, answer.did, *tokens, session.pds_endpoint))
         self._save()
+
+    def _next_tokens(self, session: Session) -> Any:
+        # Who asks again soon, because the reply was lost, gets the same tokens.
+        for attempt in range(REFRESHES):
+            try:
+                return self._ask_for_tokens(session)
+            except StorageError as error:
+                if attempt == REFRESHES - 1 or error.details.get("status", 500) < 500:
+                    raise
+            time.sleep(own_wait(attempt))
+        raise AssertionError
+
+    def _ask_for_tokens(self, session: Session) -> Any:
+        from atproto import models
+
+        failure = f"the session of {session.handle} cannot be renewed"
+        with self._sdk() as sdk, translated(self.origin, failure):
+            answer = sdk.request.post(
+                f"{self.origin}/xrpc/{REFRESH}",
+                headers={"Authorization": f"Bearer {session.refresh_jwt}"},
+            )
+            return models.ComAtprotoServerRefreshSession.Response.model_validate(answer.content)
 
     def _take(self, session: Session) -> None:
         self._current = session
