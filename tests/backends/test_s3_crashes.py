@@ -76,7 +76,6 @@ def test_w1_a_killed_writer_leaves_whole_shards_and_uploads_that_can_be_removed(
         for left in store.leftovers("mine", token):
             store.remove(left)
         assert list(store.list()) == []
-        # A request that was under way may end a moment later.
         assert uploads_in(s3_server, options["bucket"]) == []
 
 

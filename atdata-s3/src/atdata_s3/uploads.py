@@ -40,7 +40,7 @@ def upload(client: Any, target: S3Object, file: IO[bytes]) -> None:
     number = file.fileno()
     size = os.fstat(number).st_size
     if size < 2 * PART:
-        new.create(client.put_object, Body=FilePart(number, 0, size), Metadata=new.metadata)
+        new.create(partial(_send_whole, new, FilePart(number, 0, size)))
     else:
         _send_parts(new, number, size)
 
@@ -78,10 +78,10 @@ class _NewObject:
         found = self._found() or {}
         return bool(found.get("Metadata", {}).get(_MARK) == self.metadata[_MARK])
 
-    def create(self, act: Callable[..., Any], **arguments: Any) -> None:
+    def create(self, act: Callable[..., Any]) -> None:
         """Send the request that makes the object appear, unless there is one by now."""
         try:
-            self._create(act, **arguments)
+            self._create(act)
         except AtdataError:
             # The answer to a request may be lost, and the next one then finds our own object.
             with suppress(StorageError):
@@ -89,13 +89,13 @@ class _NewObject:
                     return
             raise
 
-    def _create(self, act: Callable[..., Any], **arguments: Any) -> None:
+    def _create(self, act: Callable[..., Any]) -> None:
         try:
-            self.ask(act, IfNoneMatch="*", **arguments)
+            self.ask(act, IfNoneMatch="*")
         except StorageError as error:
             if error.details["code"] not in _UNCONDITIONAL:
                 raise
-            self.ask(act, **arguments)
+            self.ask(act)
 
 
 def abort(client: Any, target: S3Object, upload_id: str) -> None:
@@ -107,6 +107,12 @@ def abort(client: Any, target: S3Object, upload_id: str) -> None:
             raise
 
 
+def _send_whole(new: _NewObject, body: FilePart, **arguments: Any) -> None:
+    # A request that was refused has read it already.
+    body.seek(0)
+    new.client.put_object(Body=body, Metadata=new.metadata, **arguments)
+
+
 def _send_parts(new: _NewObject, file: int, size: int) -> None:
     client = new.client
     upload_id = new.ask(client.create_multipart_upload, Metadata=new.metadata)["UploadId"]
@@ -114,8 +120,8 @@ def _send_parts(new: _NewObject, file: int, size: int) -> None:
         parts = _send_all(new, file, size, upload_id)
         # A server that ignores the condition on this request overwrites; there are such.
         new.refuse_existing()
-        complete = partial(client.complete_multipart_upload, UploadId=upload_id)
-        new.create(complete, MultipartUpload={"Parts": parts})
+        complete = {"UploadId": upload_id, "MultipartUpload": {"Parts": parts}}
+        new.create(partial(client.complete_multipart_upload, **complete))
     except BaseException:
         with suppress(AtdataError):
             abort(client, new.target, upload_id)
