@@ -1,17 +1,45 @@
-"""The Redis index, held to the contract of index providers over each kind of client."""
+"""The Redis index, held to the contracts of indexes and providers over each kind of client."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import redis
 from tests.services.redis_server import OwnServer, Place, redis_cluster, redis_server
 
-from atdata.testing import IndexProviderTests
+from atdata import Index
+from atdata.protocols import AbstractIndex
+from atdata.testing import IndexProviderTests, IndexTests
 
 __all__ = ["redis_cluster", "redis_server"]
+
+
+class TestIndexInRedis(IndexTests):
+    @pytest.fixture
+    def open_index(self, redis_server: Place) -> Iterator[Callable[[], AbstractIndex]]:
+        url = redis_server.fresh_url()
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(Index(url=url))
+
+
+class TestIndexOnAClientThatDecodesReplies(IndexTests):
+    @pytest.fixture
+    def open_index(self, redis_server: Place) -> Iterator[Callable[[], AbstractIndex]]:
+        client = redis.Redis.from_url(redis_server.fresh_url(), decode_responses=True)
+        with client, ExitStack() as stack:
+            yield lambda: stack.enter_context(Index(redis=client))
+
+
+class TestIndexInACluster(IndexTests):
+    @pytest.fixture
+    def open_index(self, redis_cluster: OwnServer) -> Iterator[Callable[[], AbstractIndex]]:
+        with redis_cluster.client() as client:
+            client.flushall()
+        with _connect(redis_cluster.port) as cluster, ExitStack() as stack:
+            yield lambda: stack.enter_context(Index(redis=cluster))
 
 
 class TestRedisProvider(IndexProviderTests):
