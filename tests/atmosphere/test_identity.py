@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -303,6 +304,43 @@ def test_a_handle_with_two_dids_in_dns_is_refused(
     names.texts["_atproto.alice.example.org."] = [f"did={PLC}", "did=did:plc:other"]
     with pytest.raises(UntrustedInputError, match="several"):
         client.resolve("alice.example.org")
+
+
+def _addresses(monkeypatch: pytest.MonkeyPatch, address: str | None) -> None:
+    """Have the machine's own look-up of hosts, which asks the internet, give one answer."""
+
+    def look_up(*_: object, **__: object) -> list[object]:
+        if address is None:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+def test_a_handle_that_neither_dns_nor_a_server_knows_is_nobodys(
+    names: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _addresses(monkeypatch, None)
+    with (
+        closing(AtmosphereClient(max_wait=1)) as client,
+        pytest.raises(NotFoundError, match="nobody goes by"),
+    ):
+        client.resolve("alice.example.org")
+    assert names.texts == {}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "10.1.2.3"])
+def test_n1_a_handle_whose_server_is_not_public_is_refused(
+    names: NameServer, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    _addresses(monkeypatch, address)
+    with (
+        closing(AtmosphereClient(max_wait=1)) as client,
+        _no_connections(),
+        pytest.raises(UntrustedInputError, match=address),
+    ):
+        client.resolve("alice.example.org")
+    assert names.texts == {}
 
 
 @pytest.mark.parametrize("name", ["a.local", "a.arpa", "a.onion", "a.internal", "a.invalid"])
