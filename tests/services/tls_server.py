@@ -14,7 +14,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-
 # From Python 3.13 on, who signs certificates must say that it may.
 _SIGNS = x509.KeyUsage(
     digital_signature=True,
