@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _spawning = multiprocessing.get_context("spawn")
 
 Tell = Callable[[Any], None]

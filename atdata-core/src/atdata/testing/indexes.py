@@ -1,7 +1,5 @@
 """``IndexTests``: what every index promises, local or on a network, as tests to inherit."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 import re

@@ -1,7 +1,5 @@
 """``DataSourceTests``: what every data source promises, as tests that its author inherits."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """Reading and writing records: one at a time, many at once, all or nothing."""
 
-# ruff: noqa: D102, FBT001, S101 -- a test's name is its sentence, it asserts, and cases are booleans
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """Many writers at once: threads on one handle, on several, and processes."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 import json

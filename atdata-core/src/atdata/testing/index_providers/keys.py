@@ -1,7 +1,5 @@
 """Keys as odd as keys may be, and those that are none."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 import json

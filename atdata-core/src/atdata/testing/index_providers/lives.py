@@ -1,7 +1,5 @@
 """The life of a handle: opened again, closed, forked, pickled, and its process killed."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """Scans: their order and pages, also while others write."""
 
-# ruff: noqa: D102, FBT001, S101 -- a test's name is its sentence, it asserts, and cases are booleans
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """Other threads and processes, forks, copies, and processes that are killed."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """Names, prefixes and URLs, and what they must never lead to."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Samples that are written through a store and read back."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 import hashlib

@@ -1,7 +1,5 @@
 """Bytes that are put and opened, whole or not at all."""
 
-# ruff: noqa: D102, S101 -- a test's name is its sentence, and it asserts
-
 from __future__ import annotations
 
 import random
