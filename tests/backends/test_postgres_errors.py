@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 import socket
@@ -9,12 +10,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.services.postgres_server import Place
+from tests.services.postgres_server import OwnServer, Place
 
 from atdata import Index
 from atdata.errors import AtdataError, IndexCorruptError, InvalidNameError, StorageError
@@ -121,6 +123,30 @@ def test_what_the_environment_says_completes_the_dsn(
         assert str(parts["password"]) not in repr(store)
     with closing(PostgresProvider(dsn)) as store:
         assert len(store.scan("kind")) == 1
+
+
+def test_a_password_file_and_a_service_file_are_read(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parts = conninfo_to_dict(dsn)
+    passwords, services = tmp_path / "pgpass", tmp_path / "services"
+    passwords.write_text(f"*:*:*:*:{parts.pop('password')}\n")
+    passwords.chmod(0o600)
+    settings = "".join(f"{name}={value}\n" for name, value in parts.items())
+    services.write_text(f"[team]\n{settings}")
+    monkeypatch.setenv("PGPASSFILE", str(passwords))
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    with closing(PostgresProvider("service=team")) as store:
+        store.commit([Put(KEY, ONE)])
+    with closing(PostgresProvider(dsn)) as store:
+        assert len(store.scan("kind")) == 1
+
+
+def test_a_unix_socket_is_an_address(own_postgres_server: OwnServer) -> None:
+    dsn = make_conninfo(own_postgres_server.dsn, host=str(own_postgres_server.socket_directory))
+    with closing(PostgresProvider(dsn)) as store:
+        store.commit([Put(KEY, ONE)])
+        assert json.loads(store.get(KEY)) == {"n": 1}
 
 
 ROLE = "reader_of_atdata"

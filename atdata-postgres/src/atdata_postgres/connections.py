@@ -20,11 +20,16 @@ LOCK_SECONDS = 30
 IDLE_SECONDS = 20
 
 # Somebody who froze or was cut off must not keep rows locked, nor a lock keep somebody for good.
-_SESSION = f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
+# What the server, its owner or the user's options limit already stays as it is.
+_LIMIT = """
+    SELECT set_config(name, value, false)
+    FROM (VALUES ('lock_timeout', %s),
+                 ('idle_in_transaction_session_timeout', %s)) AS limits (name, value)
+    WHERE current_setting(name) = '0'
+"""
 # A peer that vanished without a word is noticed within a minute, also while it owes an answer.
 _DEFAULTS: dict[str, Any] = {
     "fallback_application_name": "atdata",
-    "client_encoding": "UTF8",
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -61,12 +66,22 @@ class Address:
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection; foreign errors are the caller's to translate."""
         connection = psycopg.connect(self._conninfo(), context=_ADAPTERS, prepare_threshold=None)
+        try:
+            self._set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_up(self, connection: psycopg.Connection[Any]) -> None:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
-            connection.close()
-            message = f"the database of {self.location} is encoded in {encoding}, which cannot hold"
+            message = f"the database {self.location} is encoded in {encoding}, which cannot hold"
             raise StorageError(f"{message} every name; create one with ENCODING 'UTF8'")
-        return connection
+        # A setting made in a transaction would go with it.
+        connection.autocommit = True
+        connection.execute(_LIMIT, (f"{LOCK_SECONDS}s", f"{IDLE_SECONDS}s"))
+        connection.autocommit = False
 
     def redact(self, text: str) -> str:
         """Return a message of the server or of libpq on one line and without any password."""
@@ -80,11 +95,9 @@ class Address:
         return make_conninfo("", **{**self._given, **hidden})
 
     def _conninfo(self) -> str:
-        environment = _environment()
-        options = f"{_SESSION} {self._given.get('options') or environment.get('options') or ''}"
-        timeout = environment.get("connect_timeout") or CONNECT_SECONDS
+        timeout = _environment().get("connect_timeout") or CONNECT_SECONDS
         ours = {**_DEFAULTS, "connect_timeout": timeout}
-        return make_conninfo("", **{**ours, **self._given, "options": options})
+        return make_conninfo("", **{**ours, **self._given, "client_encoding": "UTF8"})
 
 
 def _environment() -> dict[str, str]:
