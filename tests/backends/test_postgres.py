@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.backends.wire import open_through_wire
 from tests.sample_types import items
 from tests.services.postgres_server import Place
+from tests.test_documents import ROOT, run
 
 from atdata import Index
 from atdata.errors import ConflictError, CorruptDataError, StorageError
@@ -222,3 +224,19 @@ def test_a_password_from_elsewhere_is_not_pickled(
     with closing(PostgresProvider(make_conninfo("", **parts))) as store:
         store.commit([Put(KEY, ONE)])
         assert password.encode() not in pickle.dumps(store)
+
+
+def test_the_page_on_postgres_runs(
+    postgres_server: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = conninfo_to_dict(postgres_server.dsn)
+    for name in ("host", "port", "user", "password"):
+        monkeypatch.setenv(f"PG{name.upper()}", str(given[name]))
+    with postgres_server.admin() as connection:
+        connection.execute("CREATE DATABASE datasets TEMPLATE template0 ENCODING 'UTF8'")
+    try:
+        done = run(ROOT / "docs" / "postgres.md", tmp_path)
+    finally:
+        with postgres_server.admin() as connection:
+            connection.execute("DROP DATABASE datasets WITH (FORCE)")
+    assert done.returncode == 0, done.stderr
