@@ -299,15 +299,14 @@ class Undeletable(LocalDiskStore):
         super().delete(url)
 
 
-def test_a_shard_that_cannot_be_removed_does_not_save_the_others(tmp_path: Path) -> None:
+def test_a_shard_that_cannot_be_removed_saves_no_other_and_hides_no_failure(tmp_path: Path) -> None:
     def failing() -> Iterator[Item]:
         yield from items(5)
         raise ZeroDivisionError
 
     store = Undeletable(tmp_path / "root")
-    with pytest.raises(StorageError, match="this one") as caught:
+    with pytest.raises(ZeroDivisionError):
         store.write_samples(failing(), prefix="mine", cut=Cut(maxcount=1))
-    assert isinstance(caught.value.__context__, ZeroDivisionError)
     assert [Path(url).name[-10:] for url in store.list()] == ["000001.tar"]
 
 

@@ -13,7 +13,7 @@ from itertools import count
 from typing import IO, Any, ClassVar
 
 from atdata.dataset import Dataset
-from atdata.errors import EmptyDatasetError, FieldError, ShardNotFoundError
+from atdata.errors import EmptyDatasetError, FieldError, ShardNotFoundError, StorageError
 from atdata.shards import ShardDigest, ShardWriter
 
 DEFAULT_MAXCOUNT = 100_000
@@ -148,7 +148,7 @@ class DataStore(ABC):
             written = []
             names = _names(prefix, token or new_token())
             for shard in self._shards(samples, names, cut or Cut(), split):
-                undo.callback(self.remove, Leftover("shard", shard.url))
+                undo.callback(self._take_back, shard.url)
                 written.append(shard)
             if not written:
                 raise EmptyDatasetError(
@@ -156,6 +156,11 @@ class DataStore(ABC):
                 )
             undo.pop_all()
         return written
+
+    def _take_back(self, url: str) -> None:
+        # The caller must hear of the first failure, not of what cannot be tidied up after it.
+        with suppress(StorageError, ShardNotFoundError):
+            self.delete(url)
 
     def _shards(
         self, samples: Iterable[Any], names: Iterator[str], cut: Cut, split: str | None
