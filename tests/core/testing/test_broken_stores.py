@@ -34,7 +34,7 @@ FAULTS: dict[str, set[str]] = {
         "test_what_is_there_is_never_overwritten",
         "test_one_of_many_threads_gets_a_name",
     },
-    "Racing": {"test_one_of_many_threads_gets_a_name", "test_one_of_many_processes_gets_a_name"},
+    "Racing": {"test_one_of_many_threads_gets_a_name"},
     "NotAtomic": {
         "test_a_file_that_fails_midway_leaves_nothing",
         "test_a_writer_killed_midway_leaves_nothing_that_cannot_be_removed",

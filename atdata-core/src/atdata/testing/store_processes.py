@@ -32,10 +32,10 @@ def try_put(store: DataStore, name: str, writer: int) -> bool:
     return True
 
 
-def put_own_content(options: Mapping[str, Any], name: str) -> bytes | None:
-    """Put what no other process does, and return it unless the name was taken."""
+def put_own_content(store: DataStore, names: list[str]) -> tuple[int, list[bool]]:
+    """Put what no other process does under each name; tell who did, and which were free."""
     writer = os.getpid()
-    return content(writer) if try_put(open_store(options), name, writer) else None
+    return writer, [try_put(store, name, writer) for name in names]
 
 
 def identify(options: Mapping[str, Any]) -> str:
