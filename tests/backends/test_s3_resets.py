@@ -80,6 +80,15 @@ def test_a_connection_that_always_breaks_is_an_error(
         stream.read()
 
 
+def test_a_closed_stream_reads_no_more(options: dict[str, Any]) -> None:
+    store: Any = S3DataStore(**options)
+    stream = store.open(put(store, "a.tar", DATA))
+    stream.read(10)
+    stream.close()
+    with pytest.raises(ValueError, match="closed"):
+        stream.read(10)
+
+
 def test_r2_an_object_that_is_replaced_while_it_is_read_is_never_mixed(
     s3_server: S3Server, options: dict[str, Any]
 ) -> None:

@@ -6,11 +6,13 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 _CHUNK = 1 << 16
+_DRAINED_SECONDS = 0.1
 _RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
 
 
@@ -72,6 +74,8 @@ class _Connection(socketserver.BaseRequestHandler):
     def _break_off(self, asking: threading.Thread) -> None:
         if self.server.hangs:
             threading.Event().wait()
+        # What has come and is not yet read is lost with a reset, and would be by chance.
+        time.sleep(_DRAINED_SECONDS)
         # While another thread waits for data, closing does nothing.
         self.request.shutdown(socket.SHUT_RD)
         asking.join()

@@ -51,6 +51,8 @@ class ObjectStream(io.RawIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return at most so many bytes, none at the end; without a size all that are left."""
+        if self.closed:
+            raise ValueError("the stream is closed")
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(_CHUNK), b""))
         while size and self._at < self._end:
@@ -81,12 +83,11 @@ class ObjectStream(io.RawIOBase):
         self._body.close()
         self._breaks = self._breaks + 1 if self._at - self._broke_at < PROGRESS else 1
         self._broke_at = self._at
-        if self._breaks > ATTEMPTS:
-            raise StorageError(
-                f"{self._target.url} breaks off at byte {self._at} again and again; try later",
-                url=self._target.url,
-                offset=self._at,
-            )
+        # Without a version, what comes next could be another's.
+        if self._breaks > ATTEMPTS or self._version is None:
+            url, at = self._target.url, self._at
+            message = f"{url} breaks off at byte {at} and cannot be resumed; try later"
+            raise StorageError(message, url=url, offset=at)
         time.sleep(random.random() * 0.05 * 2**self._breaks)
         self._open()
 
@@ -102,8 +103,9 @@ class ObjectStream(io.RawIOBase):
                 f"{url} was replaced while it was read; read it anew", url=url
             ) from None
         except StorageError as error:
-            if error.details["code"] != "InvalidRange":
+            if error.details["code"] != "InvalidRange" or self._body is not None:
                 raise
+            # The object is no longer than the offset.
             return
         self._body = answer["Body"]
         self._check_range(answer)
