@@ -364,6 +364,25 @@ def test_a4_a_session_that_another_process_renewed_is_taken_from_its_file(
     assert proxy.count(REFRESH) == 1
 
 
+def test_a4_a_file_that_somebody_else_logged_in_to_is_left_alone(
+    pds_server: PdsServer, proxy: FaultProxy, own: Account, session_text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "session"
+    with (
+        closing(_client(pds_server)) as one,
+        closing(AtmosphereClient(proxy.url, plc_url=proxy.url, allow_private=True)) as two,
+    ):
+        one.login(own.handle, own.password)
+        two.login_with_session(_at_proxy(one.export_session(), pds_server, proxy))
+        two.save_session(path)
+        path.write_text(session_text)
+        proxy.commit("putRecord", status(400, "ExpiredToken"))
+        _write(two)
+        assert two.did == own.did
+    assert path.read_text() == session_text
+    assert proxy.count(REFRESH) == 1
+
+
 @pytest.fixture
 def environment(pds_server: PdsServer, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Name the test's servers in the environment."""

@@ -71,14 +71,10 @@ class Sessions:
 
     def restore(self, text: str) -> None:
         """Take over a session that was exported."""
-        from atproto import Session
-
-        try:
-            session = Session.decode(text.strip())
-            checked_origin((session.pds_endpoint or "").removesuffix("/xrpc"), allow_private=True)
-        except ValueError:
-            # The text is a secret, which the original's message might show.
-            raise InvalidNameError("that is no exported session; log in again") from None
+        session = _decoded(text)
+        if session is None:
+            # The text is a secret, so the error does not show it.
+            raise InvalidNameError("that is no exported session; log in again")
         self._take(session)
 
     def export(self) -> str:
@@ -125,10 +121,14 @@ class Sessions:
             return
         # Another process may have used up the refresh token, and saved what it got for it.
         with locked(self.path):
-            if (saved := read_session(self.path)) is not None and saved != self.export():
-                self.restore(saved)
-            if self.required() is stale:
-                self._refresh()
+            saved = _decoded(read_session(self.path) or "")
+            if saved is not None and saved.did != stale.did:
+                # Somebody else has logged in there since.
+                self.path = None
+            elif saved is not None and saved.refresh_jwt != stale.refresh_jwt:
+                self._take(saved)
+                return
+            self._refresh()
 
     def _refresh(self) -> None:
         from atproto import Session
@@ -190,6 +190,17 @@ class Sessions:
 
     def _note(self, _: SessionEvent, session: Session) -> None:
         self._current = session
+
+
+def _decoded(text: str) -> Session | None:
+    from atproto import Session
+
+    try:
+        session = Session.decode(text.strip())
+        checked_origin((session.pds_endpoint or "").removesuffix("/xrpc"), allow_private=True)
+    except ValueError:
+        return None
+    return session
 
 
 def _session_of(sdk: Client) -> Session | None:

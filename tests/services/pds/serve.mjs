@@ -2,6 +2,7 @@
 // The one argument is JSON: {dataDir, jwtSecret, adminPassword, blobLimit, rateLimits}. The working
 // directory is where `npm install` ran. One line of JSON on standard output says where they listen.
 import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
 import { join } from 'node:path'
@@ -63,6 +64,8 @@ const stop = async () => {
   isStopping = true
   await pds.destroy()
   await plc.destroy()
+  // Whoever was killed cannot remove it.
+  rmSync(options.dataDir, { recursive: true, force: true })
   process.exit(0)
 }
 process.stdin.resume().on('end', stop).on('close', stop)
