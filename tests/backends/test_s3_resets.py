@@ -134,7 +134,7 @@ def test_a_lost_answer_to_a_put_is_neither_a_conflict_nor_a_failure(
     s3_server: S3Server, options: dict[str, Any]
 ) -> None:
     store = S3DataStore(**options)
-    for cut in range(1, 900, 60):
+    for cut in range(1, 900, 120):
         with cutting(s3_server.endpoint, [cut]) as proxy:
             url = put(through(proxy, options), f"{cut}.tar", b"data")
         with store.open(url) as stream:
