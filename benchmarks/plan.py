@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import imports
+from benchmarks import imports, index, s3
 from benchmarks.launch import run
 from benchmarks.rows import Row
 from benchmarks.systems import GUESTS, READERS
@@ -20,7 +20,7 @@ GROWN = ("single", "batches of 256", "shuffled batches")
 TIMES = {f"{times} x": times for times in (1, 4, 16)}
 SHARDS = {f"{shards} shards": shards for shards in (1, 10, 100)}
 
-_LARGE_INDEX = 100_000
+LARGE_INDEX = 100_000
 _QUICK = 20
 # There are too few images for a twentieth.
 _QUICK_IMAGES = 10
@@ -62,7 +62,7 @@ class Plan:
     @property
     def large_index(self) -> int:
         """How many datasets are in the larger index."""
-        return _LARGE_INDEX // (_QUICK if self.quick else 1)
+        return LARGE_INDEX // (_QUICK if self.quick else 1)
 
     def _round(self, number: int, workload: str) -> Iterator[Row]:
         shutil.rmtree(self.home / workload, ignore_errors=True)
@@ -134,10 +134,13 @@ class Plan:
 
     def _index(self) -> Iterator[Row]:
         for number in range(self.rounds):
-            folder = str(self.home / f"index-{number}")
-            yield from self._run(
-                Task("index", "atdata", "index", self.large_index, 0, folder, ("index",))
-            )
+            for provider in index.PROVIDERS:
+                folder = str(self.home / f"index-{number}-{provider}")
+                yield from self._run(
+                    Task("index", provider, "index", self.large_index, 0, folder, ("index",))
+                )
+            folder = str(self.home / f"s3-{number}")
+            yield from self._run(Task("s3", "atdata", "s3", 0, 0, folder, (s3.MEASURE,)))
 
     def _run(self, task: Task) -> list[Row]:
         print(f"{task.act} {task.workload} {task.count:,}: {task.system}", file=sys.stderr)

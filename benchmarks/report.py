@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from benchmarks import imports, index
+from benchmarks import imports, index, s3
 from benchmarks.plan import GROWN, SHARDS, TIMES, Plan
 from benchmarks.rows import Rows
 from benchmarks.systems import GUESTS, READERS
@@ -50,7 +50,8 @@ def report(rows: Rows, plan: Plan) -> str:
             _rates(rows, plan, name),
             _costs(rows, plan, name),
         ]
-    parts += [["## Growth", ""], _growth(rows), ["## The index, on SQLite", ""], _index(rows, plan)]
+    parts += [["## Growth", ""], _growth(rows), ["## The index", ""], _index(rows, plan)]
+    parts += [["## S3", ""], _s3(rows)]
     parts += [["## Import, beyond numpy", ""], _imports(rows), ["## Targets", ""], _targets(rows)]
     return "\n".join(line for part in parts for line in part)
 
@@ -132,11 +133,18 @@ def _growth(rows: Rows) -> Table:
 
 
 def _index(rows: Rows, plan: Plan) -> Table:
-    sizes = (index.SMALL, plan.large_index)
-    yield from _head("milliseconds", *(f"with {size:,} datasets" for size in sizes))
-    for name in index.OPERATIONS:
-        found = (rows.median("atdata", f"index of {size:,}", name, "each") for size in sizes)
-        yield _line(name, *(_scaled(each, 1e3) for each in found))
+    cases = [(name, size) for name in index.PROVIDERS for size in (index.SMALL, plan.large_index)]
+    yield from _head("milliseconds", *(f"{name}, {size:,} datasets" for name, size in cases))
+    for operation in index.OPERATIONS:
+        found = (rows.median(name, f"index of {size:,}", operation, "each") for name, size in cases)
+        yield _line(operation, *(_scaled(each, 1e3) for each in found))
+    yield ""
+
+
+def _s3(rows: Rows) -> Table:
+    yield from _head("Ceph on this machine", "MB a second")
+    for system in (s3.OURS, s3.PLAIN):
+        yield _line(system, _scaled(rows.rate(system, "s3", s3.MEASURE), 1))
     yield ""
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmarks.plan import GROWN
+from benchmarks import index, s3
+from benchmarks.plan import GROWN, LARGE_INDEX
 from benchmarks.rows import Rows
 from benchmarks.systems import PEERS
 
@@ -79,6 +80,35 @@ def _growth(measure: str, figure: str) -> Callable[[Rows], float | None]:
     return ratio
 
 
+def _of_index(
+    provider: str, over: tuple[int, str], under: tuple[int, str]
+) -> Callable[[Rows], float | None]:
+    """Return what divides the times of two operations in indexes of some sizes."""
+
+    def ratio(rows: Rows) -> float | None:
+        times = [
+            rows.median(provider, f"index of {size:,}", operation, "each")
+            for size, operation in (over, under)
+        ]
+        return times[0] / times[1] if times[0] and times[1] else None
+
+    return ratio
+
+
+def _page(provider: str) -> Callable[[Rows], float | None]:
+    def milliseconds(rows: Rows) -> float | None:
+        each = rows.median(provider, f"index of {LARGE_INDEX:,}", index.LIST, "each")
+        return each and each * 1e3
+
+    return milliseconds
+
+
+def _s3_over_plain(rows: Rows) -> float | None:
+    ours, plain = (rows.rate(name, "s3", s3.MEASURE) for name in (s3.OURS, s3.PLAIN))
+    return ours / plain if ours and plain else None
+
+
+_SERVERS = ("Redis", "PostgreSQL")
 _LANCE, _OWNED = "Lance", "Lance, own arrays"
 _WEBDATASET, _LITDATA, _HF = "webdataset", "litdata", "HF datasets"
 _ORDERED = ("batches of 256", "batches of 32", "single")
@@ -114,4 +144,26 @@ TARGETS = (
         for measure in GROWN
         for title, figure in (("time a sample", "each"), ("peak memory", "peak"))
     ),
+    *(
+        Target(
+            f"{name}, get by name with {LARGE_INDEX:,} datasets, of {index.SMALL}",
+            _of_index(name, (LARGE_INDEX, index.GET), (index.SMALL, index.GET)),
+            1.5,
+            at_most=True,
+        )
+        for name in _SERVERS
+    ),
+    *(
+        Target(
+            f"{name}, an insert by itself, over one of 1,000 in one commit",
+            _of_index(name, (index.SMALL, index.ONE_BY_ONE), (index.SMALL, index.AT_ONCE)),
+            10,
+        )
+        for name in _SERVERS
+    ),
+    *(
+        Target(f"{name}, ms for a page with {LARGE_INDEX:,} datasets", _page(name), 20, True)
+        for name in _SERVERS
+    ),
+    Target("S3, reading over plain requests", _s3_over_plain, 0.5),
 )

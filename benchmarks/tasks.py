@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import index
+from benchmarks import index, s3
 from benchmarks.measure import Timing, memory, size_of, sync, timed, timed_often
 from benchmarks.rows import Row, dump
 from benchmarks.systems import Reader, System, load
@@ -43,8 +43,8 @@ def main(task_file: str, rows_file: str) -> None:
 
 
 def _rows(task: Task) -> Iterator[Row]:
-    if task.act == "index":
-        yield from index.measure(Path(task.folder), task.count)
+    if task.act in ("index", "s3"):
+        yield from _tried(task, task.measures, lambda: _serve(task))
         return
     try:
         system = load(task.system)
@@ -54,6 +54,12 @@ def _rows(task: Task) -> Iterator[Row]:
         return
     act = _write if task.act == "write" else _read
     yield from act(task, system, _workload(task))
+
+
+def _serve(task: Task) -> Iterator[Row]:
+    if task.act == "s3":
+        return s3.measure(Path(task.folder))
+    return index.measure(task.system, Path(task.folder), task.count)
 
 
 def _workload(task: Task) -> Workload:

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 # Pages that need a server, which the tests beside that server's run.
-SERVED = {"federation.md"}
+SERVED = {"federation.md", "postgres.md"}
 LANGUAGES = {"python", "text", "console", "bash"}
 
 

@@ -199,8 +199,15 @@ def postgres_server() -> Iterator[Place]:
 @pytest.fixture
 def own_postgres_server() -> Iterator[OwnServer]:
     """Give a server of this test alone, for what others would notice."""
+    with running_server("these tests stop the server") as server:
+        yield server
+
+
+@contextmanager
+def running_server(reason: str) -> Iterator[OwnServer]:
+    """Start a server here and nowhere else, for the reason given."""
     if find_binaries() is None and _wheel_binaries() is None:
-        unavailable("postgres", "these tests stop the server, so they need its programs here")
+        unavailable("postgres", f"{reason}; {REMEDY}")
     with _own_server() as server:
         yield server
 

@@ -165,20 +165,14 @@ def redis_server() -> Iterator[Place]:
 @pytest.fixture
 def redis_launcher() -> Iterator[Launcher]:
     """Give what starts servers of this test alone, for what others would notice."""
-    binary = _on_path() or _in_wheel()
-    if binary is None:
-        unavailable("redis", f"these tests start and kill servers; {REMEDY}")
-    with _launcher(binary) as launcher:
+    with running_launcher("these tests start and kill servers") as launcher:
         yield launcher
 
 
 @pytest.fixture(scope="session")
 def redis_cluster() -> Iterator[OwnServer]:
     """Give a cluster of one server; `flushall` makes it empty."""
-    binary = _on_path() or _in_wheel()
-    if binary is None:
-        unavailable("redis", f"the tests of a cluster start one; {REMEDY}")
-    with _launcher(binary) as launcher:
+    with running_launcher("the tests of a cluster start one") as launcher:
         yield launcher.start_cluster()
 
 
@@ -187,6 +181,16 @@ def _low_port() -> int:
     while (port := free_port()) > HIGHEST_PORT:
         pass
     return port
+
+
+@contextmanager
+def running_launcher(reason: str) -> Iterator[Launcher]:
+    """Start servers here and nowhere else, for the reason given."""
+    binary = _on_path() or _in_wheel()
+    if binary is None:
+        unavailable("redis", f"{reason}; {REMEDY}")
+    with _launcher(binary) as launcher:
+        yield launcher
 
 
 @contextmanager

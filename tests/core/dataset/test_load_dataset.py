@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from atdata import (
     load_dataset,
     set_default_index,
 )
-from atdata.errors import NoDataFilesError, NotFoundError, PluginNotFoundError, SplitNotFoundError
+from atdata.errors import NoDataFilesError, NotFoundError, SplitNotFoundError
 
 
 @pytest.fixture
@@ -339,13 +338,6 @@ def test_without_an_index_the_default_one_answers(index: Index) -> None:
         assert list(load_dataset("@local/mine", Item, split="train")) == items(2)
     finally:
         set_default_index(None)
-
-
-@pytest.mark.skipif(find_spec("atdata_atmosphere") is not None, reason="its plugin is installed")
-@pytest.mark.parametrize("reference", ["@alice.example/mine", "at://did:plc:abc/x/y"])
-def test_names_of_others_need_the_plugin_that_resolves_them(reference: str) -> None:
-    with pytest.raises(PluginNotFoundError, match="pip install atdata-atmosphere"):
-        load_dataset(reference, Item)
 
 
 def test_metadata_comes_along(index: Index) -> None:
