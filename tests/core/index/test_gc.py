@@ -239,3 +239,17 @@ def test_a_write_that_cannot_be_said_to_have_begun_writes_nothing(tmp_path: Path
     index.close()
     with pytest.raises(StorageError, match="closed"):
         index.write(never(), name="mine")
+
+
+@pytest.mark.parametrize(
+    "prefix", ["../shards/mine", "/etc", "a\0b/c", "linked/", "none/x", "{a}/"]
+)
+def test_p1_no_prefix_lists_what_is_not_below_the_root(
+    store: LocalDiskStore, tmp_path: Path, prefix: str
+) -> None:
+    outside = LocalDiskStore(tmp_path / "outside")
+    for one in (store, outside):
+        one.write_samples(notes("a"), prefix="mine")
+    (store.root / "linked").symlink_to(outside.root)
+    assert list(store.list(prefix)) == []
+    assert len(list(store.list("mine/data"))) == 1

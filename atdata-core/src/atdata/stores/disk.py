@@ -68,8 +68,14 @@ class LocalDiskStore(DataStore):
         return stream
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        files = self.root.rglob("*.tar")
-        found = (path for path in files if path.is_file() and not path.is_symlink())
+        *folders, _ = prefix.split("/")
+        if _FORBIDDEN.search(prefix) or not all(map(_is_file_name, folders)):
+            return
+        start = self.root.joinpath(*folders)
+        # A link in place of a folder could lead out of the root.
+        if os.path.realpath(start) != str(start):
+            return
+        found = (path for path in start.rglob("*.tar") if path.is_file() and not path.is_symlink())
         names = ((path.relative_to(self.root).as_posix(), path) for path in found)
         yield from sorted(
             str(path)
