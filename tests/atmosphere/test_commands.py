@@ -80,6 +80,7 @@ def test_what_one_publishes_another_lists_shows_pulls_and_finds(
     found = json.loads(run("find", "--field", "label", "--json", ATDATA_HOME=stranger).stdout)
     assert [one["uri"] for one in found] == [uri]
     assert publisher.handle in run("find", "vec", "--tag", "b", ATDATA_HOME=stranger).stdout
+    assert run("find", ATDATA_HOME=stranger).returncode == 0
     assert "nothing" in run("find", "cats", ATDATA_HOME=stranger).stderr
 
     monkeypatch.setenv("ATDATA_HOME", stranger)

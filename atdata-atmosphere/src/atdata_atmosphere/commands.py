@@ -1,9 +1,14 @@
-"""Commands that log in, publish, and bring what others published to this machine."""
+"""Commands that log in, publish, and bring what others published to this machine.
+
+What they use takes a quarter of a second to import, and `atdata --help` loads this module, so they
+import it themselves.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,18 +22,13 @@ from atdata.cli.output import (
     print_table,
     progress_bar,
 )
-from atdata.dataset.loading import load_dataset
-from atdata.errors import AuthenticationError
-from atdata_atmosphere.blobs import PDSBlobStore
-from atdata_atmosphere.client import AtmosphereClient
-from atdata_atmosphere.discovery import MAX_REPOS, RELAY
-from atdata_atmosphere.entry import AtmosphereIndexEntry
-from atdata_atmosphere.index import AtmosphereIndex
-from atdata_atmosphere.mirroring import KEY, MirrorReport, search
-from atdata_atmosphere.mirroring import mirror as follow
-from atdata_atmosphere.network import Network
-from atdata_atmosphere.positions import read_position, write_position
-from atdata_atmosphere.promotion import promote_to_atmosphere
+from atdata.errors import AuthenticationError, CorruptDataError
+
+if TYPE_CHECKING:
+    from atdata_atmosphere.client import AtmosphereClient
+    from atdata_atmosphere.entry import AtmosphereIndexEntry
+    from atdata_atmosphere.index import AtmosphereIndex
+    from atdata_atmosphere.mirroring import MirrorReport
 
 PASSWORD_VARIABLE = "ATPROTO_APP_PASSWORD"  # noqa: S105 -- the name of a variable
 
@@ -47,6 +47,8 @@ def add_commands(app: typer.Typer) -> None:
 
 def login(handle: Handle) -> None:
     """Log in with an app password, from ATPROTO_APP_PASSWORD or a prompt; keep the session."""
+    from atdata_atmosphere.network import Network
+
     password = os.environ.get(PASSWORD_VARIABLE) or typer.prompt("App password", hide_input=True)
     client = Network.from_environment().client()
     client.login(handle.removeprefix("@"), password)
@@ -69,6 +71,9 @@ def publish(  # noqa: PLR0913 -- each is an option
     ] = False,
 ) -> None:
     """Publish a dataset with its samples, for everybody and for good."""
+    from atdata_atmosphere.blobs import PDSBlobStore
+    from atdata_atmosphere.promotion import promote_to_atmosphere
+
     client = _logged_in()
     with open_index(context.obj) as index, progress_bar() as progress:
         entry = index.get_dataset(name)
@@ -93,12 +98,14 @@ def pull(
     as_name: Annotated[str | None, typer.Option("--as", help="What to call it here.")] = None,
 ) -> None:
     """Copy a published dataset, samples and all, into the index."""
-    network = AtmosphereIndex(Network.from_environment().client())
+    from atdata.dataset.loading import load_dataset
+
+    network = _network()
     entry = network.get_dataset(reference)
     splits = load_dataset(entry.uri, index=network)
     [*datasets] = splits.values()
     samples: Any = splits if len(datasets) > 1 or _has_splits(entry) else datasets[0]
-    metadata = {**(entry.metadata or {}), KEY: {"uri": entry.uri}}
+    metadata = {**(entry.metadata or {}), "pulled_from": entry.uri}
     with open_new(context.obj) as index:
         written = index.write(samples, name=as_name or entry.name, metadata=metadata)
     print_line(f"{written.name}: revision {written.revision} in {len(written.data_urls)} shards")
@@ -109,30 +116,36 @@ def mirror(
     repos: Annotated[
         list[str] | None, typer.Argument(metavar="[@HANDLE...]", help="Whom to follow.")
     ] = None,
-    relay: Annotated[str, typer.Option(help="Who knows whom there is.")] = RELAY,
-    max_repos: Annotated[int, typer.Option(help="How many to follow at most.")] = MAX_REPOS,
+    relay: Annotated[str | None, typer.Option(help="Who knows whom there is.")] = None,
+    max_repos: Annotated[int, typer.Option(help="How many to follow at most.")] = 10_000,
 ) -> None:
     """Follow publishers, or all that a relay knows, into the index; `atdata find` searches it."""
+    from atdata_atmosphere.discovery import RELAY
+    from atdata_atmosphere.mirroring import mirror as follow
+    from atdata_atmosphere.network import Network
+    from atdata_atmosphere.positions import read_position, write_position
+
     client = Network.from_environment().client()
+    known_by = relay or RELAY
     named = [repo.removeprefix("@") for repo in repos] if repos else None
-    after = None if named else read_position(relay)
+    after = None if named else read_position(known_by)
 
     def keep(report: MirrorReport) -> None:
         if named is None:
-            write_position(relay, report.position)
+            write_position(known_by, report.position)
 
     with open_new(context.obj) as index:
         report = follow(
             index,
             client,
             repos=named,
-            relay=relay,
+            relay=known_by,
             after=after,
             max_repos=max_repos,
             progress=keep,
         )
     if named is None:
-        write_position(relay, None)
+        write_position(known_by, None)
     for subject, reason in report.failures.items():
         complain(f"left out {subject}: {reason}")
     print_line(f"{report.added} new, {report.known} known, {len(report.failures)} left out")
@@ -148,6 +161,8 @@ def find(
     as_json: AsJson = False,
 ) -> None:
     """Search what was mirrored, without the network."""
+    from atdata_atmosphere.mirroring import KEY, search
+
     with open_index(context.obj) as index:
         found = list(search(index, text, tag=tag, field=field, publisher=publisher))
     said: list[dict[str, Any]] = [(entry.metadata or {})[KEY] for entry in found]
@@ -161,8 +176,8 @@ def find(
 
 def list_published(publisher: str, *, as_json: bool) -> None:
     """List what somebody has published; `atdata ls @HANDLE` does this."""
-    index = AtmosphereIndex(Network.from_environment().client())
-    found = [_described(entry) for entry in index.iterate_datasets(publisher.removeprefix("@"))]
+    index = _network()
+    found = list(_readable(index.iterate_datasets(publisher.removeprefix("@"))))
     if as_json:
         print_json(found)
     elif found:
@@ -175,7 +190,7 @@ def list_published(publisher: str, *, as_json: bool) -> None:
 
 def show_published(reference: str, *, as_json: bool) -> None:
     """Show one published dataset; `atdata show at://...` does this."""
-    index = AtmosphereIndex(Network.from_environment().client())
+    index = _network()
     entry = index.get_dataset(reference)
     described = {**_described(entry), "urls": entry.data_urls, "metadata": entry.metadata}
     if as_json:
@@ -188,6 +203,15 @@ def show_published(reference: str, *, as_json: bool) -> None:
     )
     print_line()
     print_table([{"url": url} for url in urls])
+
+
+def _readable(entries: Iterable[AtmosphereIndexEntry]) -> Iterator[dict[str, Any]]:
+    for entry in entries:
+        try:
+            yield _described(entry)
+        except CorruptDataError as error:
+            # The others are worth showing.
+            complain(f"left out: {error}")
 
 
 def _described(entry: AtmosphereIndexEntry) -> dict[str, Any]:
@@ -220,7 +244,15 @@ def _has_splits(entry: AtmosphereIndexEntry) -> bool:
     return any(shard.split for shard in entry.shards or ())
 
 
+def _network() -> AtmosphereIndex:
+    from atdata_atmosphere.authority import open_network
+
+    return open_network("")
+
+
 def _logged_in() -> AtmosphereClient:
+    from atdata_atmosphere.client import AtmosphereClient
+
     client = AtmosphereClient.from_env()
     if not client.is_authenticated:
         raise AuthenticationError("nobody is logged in; `atdata login HANDLE` does that")

@@ -104,7 +104,7 @@ def search(
     """
     for entry in index.datasets:
         said = (entry.metadata or {}).get(KEY)
-        if not isinstance(said, dict):
+        if not isinstance(said, dict) or not {"uri", "name", "tags"} <= said.keys():
             continue
         named = f"{said.get('name')}\n{said.get('description') or ''}".lower()
         if (
