@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from atproto import Session
-from tests.services.fault_proxy import FaultProxy, change, lost_reply, status
+from tests.services.fault_proxy import Exchange, FaultProxy, change, lost_reply, status
 from tests.services.pds_server import Account, PdsServer
 
 from atdata.errors import (
@@ -210,9 +211,15 @@ def test_a4_threads_that_find_a_token_expired_renew_it_once(
     client.login(own.handle, own.password)
     text = _at_proxy(client.export_session(), pds_server, proxy)
     shared = AtmosphereClient(proxy.url, plc_url=proxy.url, allow_private=True)
+    everybody = threading.Barrier(6)
+
+    def expired(exchange: Exchange) -> None:
+        everybody.wait(60)
+        status(400, "ExpiredToken")(exchange)
+
     with closing(shared), ThreadPoolExecutor(6) as threads:
         shared.login_with_session(text)
-        proxy.commit("putRecord", status(400, "ExpiredToken"), times=6)
+        proxy.commit("putRecord", expired, times=6)
         list(threads.map(partial(_write, shared), range(6)))
     assert proxy.count(REFRESH) == 1
 
