@@ -8,12 +8,12 @@ import sys
 import pytest
 
 import atdata
-from atdata.errors import PluginNotFoundError
 
 HEAVY = [
     *["webdataset", "sqlalchemy", "fsspec", "pluggy", "multiformats", "dag_cbor", "torch"],
     *["importlib_metadata", "importlib.metadata", "pyarrow", "pandas", "typer", "rich"],
-    *["boto3", "atproto", "redis", "psycopg", "httpx", "atdata_sqlite"],
+    *["boto3", "atproto", "redis", "psycopg", "httpx"],
+    *["atdata_sqlite", "atdata_redis", "atdata_postgres", "atdata_s3", "atdata_atmosphere"],
 ]
 
 SCRIPT = """
@@ -39,9 +39,3 @@ def test_every_public_name_is_there() -> None:
         assert getattr(atdata, name) is not None
     with pytest.raises(AttributeError, match="Unheard"):
         atdata.Unheard  # noqa: B018
-
-
-@pytest.mark.parametrize("name", ["S3Source", "S3DataStore", "BlobSource"])
-def test_a_name_whose_plugin_is_missing_says_what_to_install(name: str) -> None:
-    with pytest.raises(PluginNotFoundError, match="pip install atdata-"):
-        getattr(atdata, name)

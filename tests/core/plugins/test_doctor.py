@@ -51,7 +51,7 @@ def test_a_sound_plugin_has_a_row_for_all_that_was_checked(site: Site) -> None:
     ("kind", "source", "lacks"),
     [
         ("index provider", "class X: commit = get = print", "scan, close"),
-        ("data store", "class X: put = open = list = delete = print", "create_source"),
+        ("data store", "class X: put = open = write_shards = print", "read_url, supports_streaming"),
         ("data source", "class X: from_urls = open_shard = print", "list_shards or shard_list"),
         ("data source", "class X: from_urls = shard_list = print", "open_shard"),
         ("data source", "class X: open_shard = list_shards = print", "from_urls"),
@@ -71,7 +71,7 @@ def test_a_target_of_the_wrong_kind_is_told_what_it_lacks(
 @pytest.mark.parametrize(
     ("kind", "source"),
     [
-        ("data store", "class X: put = open = list = delete = create_source = print"),
+        ("data store", "class X: write_shards = read_url = supports_streaming = print"),
         ("data source", "class X: from_urls = open_shard = list_shards = print"),
         ("data source", "class X: from_urls = open_shard = shard_list = print"),
         ("authority", "def X(): pass"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _NEEDS: dict[Kind, str] = {
     "index provider": "commit get scan close",
-    "data store": "put open list delete create_source",
+    "data store": "write_shards read_url supports_streaming",
     "data source": "from_urls open_shard list_shards|shard_list",
     "authority": "__call__",
 }

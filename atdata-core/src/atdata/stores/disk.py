@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import uuid
@@ -208,6 +207,9 @@ def _open_spool(folder: Path) -> _SpoolFile:
 
 def _lock(file: IO[bytes]) -> bool:
     """Lock an open file for as long as it is open, or tell that another has."""
+    # Windows has none, where the core should import nevertheless.
+    import fcntl
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
