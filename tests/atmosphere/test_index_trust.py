@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -127,6 +128,38 @@ def test_n7_pages_that_never_end_are_an_error(proxy: FaultProxy, account: Any) -
     with pytest.raises(CorruptDataError, match="circles"):
         list(iterate_collection(client, RECORD, account.did))
     assert proxy.count("listRecords") == 3
+
+
+@pytest.mark.parametrize("part", ["sha256", "size"])
+def test_r6_a_shard_elsewhere_that_is_not_what_the_record_says_is_refused(
+    client: AtmosphereClient, tmp_path: Any, part: str
+) -> None:
+    good = shard_of(features(6))
+    path = tmp_path / "x.tar"
+    path.write_bytes(good)
+    storage = {
+        "$type": "ac.foundation.dataset.storageHttp",
+        "shards": [
+            {
+                "url": f"file://{path}",
+                "checksum": {"algorithm": "sha256", "digest": hashlib.sha256(good).hexdigest()},
+            }
+        ],
+    }
+    index = AtmosphereIndex(client, allow=[f"file://{tmp_path}/"])
+    record = {
+        "$type": RECORD,
+        "name": f"elsewhere-{part}",
+        "schemaRef": index.publish_schema(Feature),
+        "storage": storage,
+        "createdAt": "2026-01-01T00:00:00Z",
+    }
+    uri = str(client.create_record(RECORD, record))
+    assert len(list(atdata.load_dataset(uri, Feature, split="train", index=index))) == 6
+    path.write_bytes(shard_of(features(6, size=17)) if part == "size" else good[:-1] + b"x")
+    changed = atdata.load_dataset(uri, Feature, split="train", index=index)
+    with pytest.raises(CorruptDataError, match="other bytes"):
+        next(iter(changed))
 
 
 def blob_record(namespace: str, collection: str, ref: dict[str, Any], schema: str) -> Any:

@@ -19,7 +19,7 @@ from atdata_atmosphere.records.datasets import (
 )
 from atdata_atmosphere.records.storage import MAX_URL, blob_storage, external_storage
 from atdata_atmosphere.schemas import SchemaPublisher
-from atdata_atmosphere.sources import record_source
+from atdata_atmosphere.sources import NetworkSource, expectations
 from atdata_atmosphere.trust import check_allowed, check_publishable, way_to
 from atdata_atmosphere.uri import AtUri
 
@@ -190,8 +190,12 @@ class DatasetLoader:
         ``UntrustedInputError`` if the record names URLs that are not for strangers to name.
         """
         record = self._read(uri)
-        source = record_source(
-            record, self._did_of(uri), network=self._client.network, allow=self._allow
+        did = self._did_of(uri)
+        source = NetworkSource(
+            record.storage.data_urls(did),
+            network=self._client.network,
+            allow=self._allow,
+            expected=expectations(record, did),
         )
         dataset: Dataset[T] = Dataset(source, record.metadata_url, sample_type=sample_type)
         if record.metadata_url is not None and record.metadata is None:

@@ -21,7 +21,7 @@ from atdata_atmosphere.records.datasets import Description, dataset_to_record
 from atdata_atmosphere.records.schemas import record_to_schema
 from atdata_atmosphere.records.storage import external_storage
 from atdata_atmosphere.schemas import publish_version
-from atdata_atmosphere.sources import NetworkSource
+from atdata_atmosphere.sources import NetworkSource, expectations
 from atdata_atmosphere.trust import check_allowed, check_publishable
 
 if TYPE_CHECKING:
@@ -183,6 +183,15 @@ class AtmosphereIndex:
     def create_source(self, urls: Sequence[str]) -> NetworkSource:
         """Make a data source of URLs that records name; ``UntrustedInputError`` if one may not."""
         return NetworkSource(urls, network=self._client.network, allow=self._allow)
+
+    def create_entry_source(
+        self, entry: AtmosphereIndexEntry, urls: Sequence[str]
+    ) -> NetworkSource:
+        """Make a data source of some of an entry's shards, checked with what its record says."""
+        expected = expectations(entry.parsed, entry.publisher)
+        return NetworkSource(
+            urls, network=self._client.network, allow=self._allow, expected=expected
+        )
 
     def _find(self, ref: str, kind: Kind) -> RepoRecord:
         if ref.startswith("at://"):

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from typing import IO, Any, Self, cast
+from typing import IO, Any, NamedTuple, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from atdata.dataset.braces import expand_braces, join_urls
@@ -25,19 +25,26 @@ from atdata_atmosphere.records.blob_refs import BlobRef, parse_url
 from atdata_atmosphere.records.datasets import DatasetRecord
 from atdata_atmosphere.syntax import is_did
 from atdata_atmosphere.trust import check_allowed, to_web, way_to
-from atdata_atmosphere.web import Ask
+from atdata_atmosphere.web import CHUNK, Ask
 
 # What no shard is larger than: a bound on what a stranger can make us write to disk.
 MAX_SHARD = 16 << 30
 GET_BLOB = "/xrpc/com.atproto.sync.getBlob"
 
 
+class Expected(NamedTuple):
+    """What a record says of a shard: its SHA-256 in hex and its bytes, None where it does not."""
+
+    sha256: str | None = None
+    size: int | None = None
+
+
 class NetworkSource(ShardSource):
     """Shards at URLs that a stranger wrote: ``https:``, public ``s3:``, and blobs.
 
     All are checked when the source is made, before anything is asked. ``allow`` are starts of other
-    URLs, which are opened as the user's own. ``sha256`` has digests by URL, checked with what is
-    fetched; a blob's is in its URL. A picklable value; nothing is open between calls.
+    URLs, which are opened as the user's own. ``expected`` says by URL what must be found there; a
+    blob's digest is in its URL. A picklable value; nothing is open between calls.
 
     Raises:
         UntrustedInputError: one of the URLs is not for strangers to name.
@@ -49,12 +56,12 @@ class NetworkSource(ShardSource):
         *,
         network: Network,
         allow: Sequence[str] = (),
-        sha256: Mapping[str, str] | None = None,
+        expected: Mapping[str, Expected] | None = None,
     ) -> None:
         self._network = network
         self._allow = check_allowed(allow)
         self._urls = tuple(url for pattern in urls for url in expand_braces(pattern))
-        self._sha256 = dict(sha256 or {})
+        self._expected = dict(expected or {})
         for url in self._urls:
             way_to(url, self._allow)
 
@@ -83,13 +90,13 @@ class NetworkSource(ShardSource):
         if shard_id not in self._known:
             shown = redacted(shard_id)
             raise ShardNotFoundError(f"{shown} is not a shard of {self!r}", shard=shown)
-        way = way_to(shard_id, self._allow)
+        way, expected = way_to(shard_id, self._allow), self._expected.get(shard_id, Expected())
         if way == "allowed":
-            return cast("IO[bytes]", as_source([shard_id]).open_shard(shard_id))
+            return _open_own(shard_id, expected)
         if way == "blob":
-            return open_blob(self._network, shard_id)
+            return open_blob(self._network, shard_id, max_bytes=expected.size)
         address = to_web(shard_id) if way == "bucket" else shard_id
-        return open_address(self._network, address, shard_id, self._sha256.get(shard_id))
+        return _open_address(self._network, address, shard_id, expected)
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -188,16 +195,35 @@ def blob_address(network: Network, did: str, cid: str, endpoint: str | None = No
     return f"{origin.rstrip('/')}{GET_BLOB}?did={did}&cid={cid}"
 
 
-def open_blob(network: Network, url: str, endpoint: str | None = None) -> IO[bytes]:
+def open_blob(
+    network: Network, url: str, endpoint: str | None = None, max_bytes: int | None = None
+) -> IO[bytes]:
     """Fetch a blob by its URL and check it against its CID."""
     did, cid = parse_url(url)
     address = blob_address(network, did, cid, endpoint)
-    return _spooled(url, lambda file: download_blob(network.web, address, cid, file, MAX_SHARD))
+    limit = MAX_SHARD if max_bytes is None else max_bytes
+    return _spooled(url, lambda file: download_blob(network.web, address, cid, file, limit))
 
 
-def open_address(network: Network, address: str, shown: str, sha256: str | None) -> IO[bytes]:
-    """Fetch what is at a web address, and check the digest if there is one."""
-    return _spooled(shown, lambda file: _download(network, address, file, shown, sha256))
+def _open_address(network: Network, address: str, shown: str, expected: Expected) -> IO[bytes]:
+    return _spooled(shown, lambda file: _download(network, address, file, shown, expected))
+
+
+def _open_own(url: str, expected: Expected) -> IO[bytes]:
+    """Open a URL that the user allowed; where a digest is known it is checked first."""
+    stream = cast("IO[bytes]", as_source([url]).open_shard(url))
+    if expected.sha256 is None:
+        return stream
+
+    def copy(file: IO[bytes]) -> None:
+        digest = hashlib.sha256()
+        while part := stream.read(CHUNK):
+            digest.update(part)
+            file.write(part)
+        _check_digest(digest.hexdigest(), expected, url)
+
+    with stream:
+        return _spooled(url, copy)
 
 
 def _spooled(shown: str, fetch: Callable[[IO[bytes]], object]) -> IO[bytes]:
@@ -214,7 +240,7 @@ def _spooled(shown: str, fetch: Callable[[IO[bytes]], object]) -> IO[bytes]:
 
 
 def _download(
-    network: Network, address: str, file: IO[bytes], shown: str, sha256: str | None
+    network: Network, address: str, file: IO[bytes], shown: str, expected: Expected
 ) -> None:
     digest = hashlib.sha256()
 
@@ -229,28 +255,38 @@ def _download(
         digest.update(part)
         file.write(part)
 
-    network.web.download(Ask(address, max_bytes=MAX_SHARD), start)
-    if sha256 is not None and digest.hexdigest() != sha256:
-        raise CorruptDataError(
-            f"{redacted(shown)} holds other bytes than it should: their SHA-256 is "
-            f"{digest.hexdigest()}, expected {sha256}; ask who published it",
-            shard=redacted(shown),
-            expected=sha256,
-            found=digest.hexdigest(),
-        )
+    limit = MAX_SHARD if expected.size is None else expected.size
+    network.web.download(Ask(address, max_bytes=limit), start)
+    _check_digest(digest.hexdigest(), expected, shown)
 
 
-def record_source(
-    record: DatasetRecord, did: str, *, network: Network, allow: Sequence[str] = ()
-) -> NetworkSource:
-    """Make a source of all shards that a record names, in the repository of a DID."""
-    urls = record.storage.data_urls(did)
-    digests = {
-        url: digest
-        for url, digest in zip(urls, record.storage.sha256, strict=True)
-        if digest is not None
+def _check_digest(found: str, expected: Expected, url: str) -> None:
+    if expected.sha256 in (None, found):
+        return
+    raise CorruptDataError(
+        f"{redacted(url)} holds other bytes than it should: their SHA-256 is {found}, "
+        f"expected {expected.sha256}; ask who published it",
+        shard=redacted(url),
+        expected=expected.sha256,
+        found=found,
+    )
+
+
+def expectations(record: DatasetRecord, did: str) -> dict[str, Expected]:
+    """Return what a record says of each shard, by URL."""
+    storage = record.storage
+    urls = storage.data_urls(did)
+    sizes = [blob.size for blob in storage.blobs] or [None] * len(urls)
+    found = {
+        url: Expected(sha256, size)
+        for url, sha256, size in zip(urls, storage.sha256, sizes, strict=True)
+        if sha256 is not None
     }
-    return NetworkSource(urls, network=network, allow=allow, sha256=digests)
+    expanded = [url for pattern in urls for url in expand_braces(pattern)]
+    if not storage.blobs and record.facts is not None and len(record.facts) == len(expanded):
+        known = zip(expanded, record.facts, strict=True)
+        found |= {url: Expected(fact.sha256, fact.bytes) for url, fact in known}
+    return found
 
 
 def _simple(ref: Mapping[str, Any]) -> dict[str, str]:

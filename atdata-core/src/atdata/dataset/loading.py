@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from atdata import plugins
@@ -142,12 +143,15 @@ def entry_datasets(
 ) -> dict[str, Dataset[Any]]:
     """Make the datasets of an index entry, by split.
 
-    Shards are opened through the index where it says how (``create_source``), else by their URLs.
+    Shards are opened through the index where it says how (``create_entry_source``, which knows the
+    entry, or ``create_source``), else by their URLs.
     """
     if not entry.data_urls:
         raise NoDataFilesError(f"dataset {entry.name!r} has no shards", name=entry.name)
     kind = sample_type or index.decode_schema(entry.schema_ref)
     create_source = getattr(index, "create_source", as_source)
+    if hasattr(index, "create_entry_source"):
+        create_source = partial(index.create_entry_source, entry)
     shards: Any = list(getattr(entry, "shards", None) or ())
     counts = {shard.url: shard.count for shard in shards}
     return {
