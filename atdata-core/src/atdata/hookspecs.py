@@ -31,7 +31,7 @@ def register_index_providers(register: Register) -> None:
 
 @hookspec
 def register_data_stores(register: Register) -> None:
-    """Register data stores by name: a `DataStore`, or what has ``write_shards`` and ``read_url``."""
+    """Register data stores by name: any `DataStore`, or what has its documented methods."""
 
 
 @hookspec

@@ -51,7 +51,11 @@ def test_a_sound_plugin_has_a_row_for_all_that_was_checked(site: Site) -> None:
     ("kind", "source", "lacks"),
     [
         ("index provider", "class X: commit = get = print", "scan, close"),
-        ("data store", "class X: put = open = write_shards = print", "read_url, supports_streaming"),
+        (
+            "data store",
+            "class X: put = open = write_shards = print",
+            "read_url, supports_streaming",
+        ),
         ("data source", "class X: from_urls = open_shard = print", "list_shards or shard_list"),
         ("data source", "class X: from_urls = shard_list = print", "open_shard"),
         ("data source", "class X: open_shard = list_shards = print", "from_urls"),
