@@ -152,7 +152,10 @@ class _Node:
             "mon data avail warn": 1,
             "mon data avail crit": 1,
             "rgw frontends": f"beast endpoint=127.0.0.1:{self._gateway}",
+            # What is deleted must not stay in memory for an hour.
             "rgw gc obj min wait": 1,
+            "rgw gc processor period": 5,
+            "rgw gc processor max time": 5,
         }
         return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
 
