@@ -7,11 +7,9 @@ from contextlib import closing
 
 import pytest
 from tests.services.fault_proxy import FaultProxy, fault_proxy
-from tests.services.pds_server import Account, PdsServer, pds_server
+from tests.services.pds_server import Account, PdsServer
 
 from atdata_atmosphere.client import AtmosphereClient
-
-__all__ = ["pds_server"]
 
 
 @pytest.fixture(scope="session")

@@ -259,11 +259,12 @@ def test_a13_a_list_in_no_form_is_corrupt(
 
 
 @pytest.mark.parametrize("cursor", ["same", ""])
-def test_n7_pages_that_lead_nowhere_end(
+def test_n7_pages_that_lead_nowhere_are_an_error(
     client: AtmosphereClient, proxy: FaultProxy, cursor: str
 ) -> None:
     proxy.commit("listRecords", answer({"records": [], "cursor": cursor}), times=99)
-    assert client.list_records(THING, limit=1000) == ([], None)
+    with pytest.raises(CorruptDataError, match="circles"):
+        client.list_records(THING, limit=1000)
     assert proxy.count("listRecords") == 1
 
 

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 import redis
-from tests.services.redis_server import OwnServer, Place, redis_cluster, redis_server
+from tests.services.redis_server import OwnServer, Place
 
 from atdata import Index
 from atdata.protocols import AbstractIndex
 from atdata.testing import IndexProviderTests, IndexTests
-
-__all__ = ["redis_cluster", "redis_server"]
 
 
 class TestIndexInRedis(IndexTests):

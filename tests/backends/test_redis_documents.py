@@ -15,12 +15,10 @@ import pytest
 import redis
 import webdataset as wds
 from numpy.typing import NDArray
-from tests.services.redis_server import Place, redis_server
+from tests.services.redis_server import Place
 
 import atdata
 from atdata.local import LocalDatasetEntry, LocalIndex
-
-__all__ = ["redis_server"]
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "redis.md"

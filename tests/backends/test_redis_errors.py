@@ -14,14 +14,12 @@ import pytest
 import redis
 from tests.documents.blocks import blocks_of
 from tests.services.processes import free_port
-from tests.services.redis_server import Launcher, OwnServer, Place, redis_launcher, redis_server
+from tests.services.redis_server import Launcher, OwnServer, Place
 
 from atdata import Index
 from atdata.errors import ConflictError, IndexCorruptError, NotFoundError, StorageError
 from atdata.index.provider import ABSENT, Delete, Key, Put
 from atdata_redis.provider import RedisProvider
-
-__all__ = ["redis_launcher", "redis_server"]
 
 KEY = Key("kind", "name", "")
 ONE = b'{"n":1}'

@@ -12,14 +12,12 @@ from contextlib import closing
 import pytest
 import redis
 from tests.services.cutting_proxy import cutting
-from tests.services.redis_server import Launcher, OwnServer, redis_launcher
+from tests.services.redis_server import Launcher, OwnServer
 
 from atdata import Dataset, DictSample, Index
 from atdata.errors import StorageError
 from atdata.index.provider import ABSENT, IndexProvider, Key, Put
 from atdata_redis.provider import RedisProvider
-
-__all__ = ["redis_launcher"]
 
 KEY = Key("kind", "name", "")
 ONE = b'{"n":1}'

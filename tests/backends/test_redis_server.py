@@ -17,7 +17,7 @@ import pytest
 import redis
 import redis.asyncio
 from tests.services.processes import free_port
-from tests.services.redis_server import Launcher, Place, redis_launcher, redis_server
+from tests.services.redis_server import Launcher, Place
 from tests.services.required import unavailable
 
 from atdata import Dataset, DictSample, Index, LocalDiskStore, packable
@@ -25,8 +25,6 @@ from atdata.errors import ConflictError, StorageError
 from atdata.index.provider import ABSENT, Delete, Key, Op, Put
 from atdata_redis.durability import VolatileServerWarning
 from atdata_redis.provider import RedisProvider
-
-__all__ = ["redis_launcher", "redis_server"]
 
 KEY = Key("kind", "name", "")
 ONE, TWO = b'{"n":1}', b'{"n":2}'

@@ -11,14 +11,12 @@ from typing import Any
 import msgpack
 import pytest
 import redis
-from tests.services.redis_server import OwnServer, Place, redis_cluster, redis_server
+from tests.services.redis_server import OwnServer, Place
 
 from atdata import Index
 from atdata.errors import CorruptDataError, NotFoundError
 from atdata.index import Key, LocalDatasetEntry
 from atdata_redis.provider import RedisProvider
-
-__all__ = ["redis_cluster", "redis_server"]
 
 REF = "atdata://local/sampleSchema/S@1.0.0"
 FIELDS = [{"name": "x", "fieldType": {"$type": "local#primitive", "primitive": "int"}}]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -24,6 +21,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from tests.services.processes import free_port, make_die_with_parent
 from tests.services.required import unavailable
 
 REMEDY = (
@@ -81,7 +79,7 @@ class OwnServer:
         self._binaries = binaries
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self.dsn = make_conninfo(
             "",
             host="127.0.0.1",
@@ -275,20 +273,5 @@ def _identity() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _die_with_parent_function() -> Callable[[], None]:
-    if sys.platform != "linux":
-        return lambda: None
-    libc = ctypes.CDLL(None, use_errno=True)
-    set_death_signal = 1
-    return lambda: libc.prctl(set_death_signal, signal.SIGQUIT)
-
-
-# Made here: between fork and exec nothing may be imported.
-_die_with_parent = _die_with_parent_function()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+# Which ends all of its processes at once.
+_die_with_parent = make_die_with_parent(signal.SIGQUIT)

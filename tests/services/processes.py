@@ -19,12 +19,12 @@ def free_port() -> int:
         return port
 
 
-def _make_die_with_parent() -> Callable[[], None]:
+def make_die_with_parent(by: signal.Signals) -> Callable[[], None]:
+    """Make what a child calls between fork and exec, where nothing may be imported any more."""
     if sys.platform != "linux":
         return lambda: None
     libc = ctypes.CDLL(None, use_errno=True)
-    return lambda: libc.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    return lambda: libc.prctl(_SET_DEATH_SIGNAL, by)
 
 
-# Called between fork and exec, where nothing may be imported any more.
-die_with_parent = _make_die_with_parent()
+die_with_parent = make_die_with_parent(signal.SIGKILL)

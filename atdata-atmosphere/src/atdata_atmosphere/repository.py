@@ -115,8 +115,11 @@ class Repository:
             wanted = min(PAGE, limit - len(records))
             page, after = self._one_page(server, did, collection, wanted, cursor)
             records += page[:wanted]
-            if after is None or after == cursor or not page:
+            if after is None:
                 return records, None
+            if after == cursor or not page:
+                message = f"{server} lists {collection} of {did} in circles, at {after!r:.80}"
+                raise CorruptDataError(message, server=server, repo=did, cursor=after)
             cursor = after
         return records, cursor
 
