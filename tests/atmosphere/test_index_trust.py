@@ -6,16 +6,26 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from tests.atmosphere.places import Feature, features, shard_of, somebody
 from tests.services.fault_proxy import FaultProxy, answer
 from tests.services.pds_server import PdsServer
+from tests.web_server import serving
 
 import atdata
 from atdata.atmosphere import AtmosphereClient, AtmosphereIndex, DatasetLoader
-from atdata.errors import AtdataError, CorruptDataError, NotFoundError, UntrustedInputError
+from atdata.errors import (
+    AtdataError,
+    CorruptDataError,
+    LimitExceededError,
+    NotFoundError,
+    UntrustedInputError,
+)
+from atdata_atmosphere.entry import AtmosphereIndexEntry
 from atdata_atmosphere.listing import iterate_collection
 from atdata_atmosphere.network import Network
 from atdata_atmosphere.sources import NetworkSource
@@ -48,6 +58,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("url", HOSTILE, ids=ascii)
 def test_x2_what_a_stranger_may_not_name_is_refused_before_anything_is_opened(url: str) -> None:
+    urls = ["https://example.org/0.tar", url]
+    # Modules are imported now, which opens files.
+    with pytest.raises(AtdataError):
+        NetworkSource(urls, network=Network())
     events: list[str] = []
     watching = True
 
@@ -58,7 +72,7 @@ def test_x2_what_a_stranger_may_not_name_is_refused_before_anything_is_opened(ur
     sys.addaudithook(watch)
     try:
         with pytest.raises(AtdataError) as caught:
-            NetworkSource(["https://example.org/0.tar", url], network=Network())
+            NetworkSource(urls, network=Network())
     finally:
         watching = False
     assert isinstance(caught.value, ValueError)
@@ -95,6 +109,61 @@ def test_x1_a_record_with_a_command_names_the_scheme_and_runs_nothing(
             load()
         assert caught.value.details["scheme"] == "pipe"
     assert not (tmp_path / "canary").exists()
+
+
+def with_metadata_at(client: AtmosphereClient, url: str, **more: Any) -> str:
+    record = {
+        "$type": RECORD,
+        "name": "described-elsewhere",
+        "schemaRef": AtmosphereIndex(client).publish_schema(Feature),
+        "storage": {
+            "$type": "ac.foundation.dataset.storageExternal",
+            "urls": ["https://example.org/x.tar"],
+        },
+        "metadataUrl": url,
+        "createdAt": "2026-01-01T00:00:00Z",
+        **more,
+    }
+    return str(client.create_record(RECORD, record))
+
+
+def test_x2_metadata_of_a_stranger_is_fetched_only_from_where_shards_are(
+    client: AtmosphereClient, tmp_path: Path
+) -> None:
+    (tmp_path / "meta").write_bytes(msgpack.packb({"lr": 0.5}))
+    (tmp_path / "large").write_bytes(msgpack.packb(b"x" * (16 << 20)))
+    with serving(tmp_path) as web:
+        uri = with_metadata_at(client, f"{web.url}/meta")
+        with pytest.raises(UntrustedInputError, match="http"):
+            DatasetLoader(client).to_dataset(uri, Feature)
+        assert web.requests == []
+        trusting = DatasetLoader(client, allow=[f"{web.url}/"])
+        dataset = trusting.to_dataset(uri, Feature)
+        assert (dataset.metadata, dataset.metadata_url) == ({"lr": 0.5}, None)
+        with pytest.raises(LimitExceededError, match="metadata"):
+            trusting.to_dataset(with_metadata_at(client, f"{web.url}/large"), Feature)
+    # {"k": 1} as msgpack.
+    inline = with_metadata_at(client, "pipe:x", metadata={"$bytes": "gaFrAQ"})
+    dataset = DatasetLoader(client).to_dataset(inline, Feature)
+    assert (dataset.metadata, dataset.metadata_url) == ({"k": 1}, None)
+
+
+def test_x3_the_patterns_of_one_record_are_limited_together() -> None:
+    urls = [f"https://example.org/{n}-{{00000..59999}}.tar" for n in range(2)]
+    with pytest.raises(LimitExceededError, match="100000"):
+        NetworkSource(urls, network=Network())
+    record = {
+        "$type": RECORD,
+        "name": "many",
+        "schemaRef": "at://did:plc:abc/ac.foundation.dataset.sampleSchema/a",
+        "storage": {"$type": "ac.foundation.dataset.storageExternal", "urls": urls},
+        "createdAt": "2026-01-01T00:00:00Z",
+    }
+    uri = f"at://did:plc:abc/{RECORD}/a"
+    assert AtmosphereIndexEntry(uri, record).shards is None
+    facts = [{"samples": 1, "bytes": 1, "sha256": "0" * 64}]
+    with pytest.raises(LimitExceededError, match="100000"):
+        _ = AtmosphereIndexEntry(uri, {**record, "atdataShards": facts}).shards
 
 
 def test_c5_a_strangers_bucket_is_read_without_keys() -> None:
@@ -226,6 +295,19 @@ def test_records_of_later_generations_load_by_name(
         assert index.get_dataset(f"@{client.handle}/{label}").uri.startswith(f"at://{client.did}/")
     with pytest.raises(NotFoundError, match="best@v2"):
         index.get_dataset(f"@{client.handle}/best@v2")
+
+
+def test_records_too_large_for_one_answer_are_listed_in_smaller_pages(
+    proxy: FaultProxy, pds_server: PdsServer
+) -> None:
+    thing = "com.example.large"
+    with somebody(pds_server) as client:
+        for number in range(12):
+            record = {"$type": thing, "n": number, "texts": ["x" * 9000] * 100}
+            client.create_record(thing, record)
+        through = AtmosphereClient(proxy.url, plc_url=proxy.url, allow_private=True)
+        found = [one.value["n"] for one in iterate_collection(through, thing, client.did)]
+    assert found == list(range(11, -1, -1))
 
 
 @pytest.mark.parametrize(

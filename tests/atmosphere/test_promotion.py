@@ -13,7 +13,7 @@ from tests.services.fault_proxy import FaultProxy
 from tests.services.pds_server import PdsServer
 
 import atdata
-from atdata.atmosphere import AtmosphereClient, AtmosphereIndex, PDSBlobStore
+from atdata.atmosphere import AtmosphereClient, AtmosphereIndex, DatasetPublisher, PDSBlobStore
 from atdata.errors import (
     ConflictError,
     FieldError,
@@ -22,6 +22,7 @@ from atdata.errors import (
     UntrustedInputError,
 )
 from atdata.promote import promote_to_atmosphere
+from atdata_atmosphere.records.blob_refs import blob_cid
 
 PUBLIC = "https://example.org/data-{000000..000003}.tar"
 
@@ -119,6 +120,18 @@ def test_c2_private_and_secret_addresses_are_never_published(
     assert "hunter2" not in f"{caught.value!r}{vars(caught.value)}{caught.value}"
     # Nothing was asked of any server before that.
     assert proxy.asked == []
+
+
+def test_blobs_are_never_published_as_urls_that_keep_none_of_them(
+    local: atdata.Index, client: AtmosphereClient
+) -> None:
+    url = f"at://{client.did}/blob/{blob_cid(bytes(32))}"
+    ref = local.publish_schema(Feature)
+    schema_uri = AtmosphereIndex(client).publish_schema(Feature)
+    with pytest.raises(UntrustedInputError, match=r"publish_with_blobs.*PDSBlobStore"):
+        promote_to_atmosphere(atdata.LocalDatasetEntry("d", ref, [url]), local, client)
+    with pytest.raises(UntrustedInputError, match="drop blobs"):
+        DatasetPublisher(client).publish_with_urls([url], schema_uri, name="d")
 
 
 def test_what_the_user_allows_is_published(local: atdata.Index, client: AtmosphereClient) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from atdata.dataset import Dataset
+from atdata.dataset.metadata import MAX_BYTES, read_metadata
 from atdata.errors import FieldError, SampleTypeError
 from atdata_atmosphere.listing import first_values
 from atdata_atmosphere.records.blob_refs import TAR
@@ -19,8 +20,8 @@ from atdata_atmosphere.records.datasets import (
 )
 from atdata_atmosphere.records.storage import MAX_URL, blob_storage, external_storage
 from atdata_atmosphere.schemas import SchemaPublisher
-from atdata_atmosphere.sources import NetworkSource, expectations
-from atdata_atmosphere.trust import check_allowed, check_publishable, way_to
+from atdata_atmosphere.sources import Expected, NetworkSource, expectations
+from atdata_atmosphere.trust import check_allowed, check_publishable
 from atdata_atmosphere.uri import AtUri
 
 if TYPE_CHECKING:
@@ -185,23 +186,34 @@ class DatasetLoader:
         return self._read(uri).metadata
 
     def to_dataset(self, uri: str | AtUri, sample_type: type[T]) -> Dataset[T]:
-        """Open a dataset, at URLs or in blobs, as samples of a type. Nothing is fetched yet.
+        """Open a dataset, at URLs or in blobs, as samples of a type.
 
-        ``UntrustedInputError`` if the record names URLs that are not for strangers to name.
+        No shard is fetched yet; metadata that is kept at a URL is. ``UntrustedInputError`` if the
+        record names URLs that are not for strangers to name.
         """
         record = self._read(uri)
         did = self._did_of(uri)
+        network = self._client.network
         source = NetworkSource(
             record.storage.data_urls(did),
-            network=self._client.network,
+            network=network,
             allow=self._allow,
             expected=expectations(record, did),
         )
-        dataset: Dataset[T] = Dataset(source, record.metadata_url, sample_type=sample_type)
-        if record.metadata_url is not None and record.metadata is None:
-            way_to(record.metadata_url, self._allow)
-            return dataset
-        return dataset.with_info(metadata=record.metadata)
+        metadata = record.metadata
+        if metadata is None and record.metadata_url is not None:
+            metadata = self._fetch_metadata(record.metadata_url)
+        return Dataset(source, sample_type=sample_type).with_info(metadata=metadata)
+
+    def _fetch_metadata(self, url: str) -> dict[str, Any]:
+        # Not the dataset itself, which would open it as the user's own.
+        source = NetworkSource(
+            [url],
+            network=self._client.network,
+            allow=self._allow,
+            expected={url: Expected(size=MAX_BYTES)},
+        )
+        return read_metadata(source.open_shard(url), url)
 
     def _read(self, uri: str | AtUri) -> DatasetRecord:
         return read_dataset(self._client.get_record(uri), uri)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from atdata.dataset.braces import expand_braces
+from atdata.dataset.braces import expand_all
 from atdata.index.cids import entry_cid
 from atdata.stores import ShardInfo
 from atdata_atmosphere.records.datasets import DatasetRecord, read_dataset
@@ -88,8 +88,10 @@ class AtmosphereIndexEntry:
     def shards(self) -> list[ShardInfo] | None:
         """What is known of each shard; None where the record does not say."""
         facts = self.parsed.facts
-        urls = [url for pattern in self.data_urls for url in expand_braces(pattern)]
-        if facts is None or len(facts) != len(urls):
+        if facts is None:
+            return None
+        urls = expand_all(self.data_urls)
+        if len(facts) != len(urls):
             return None
         return [
             ShardInfo(url, fact.samples, fact.bytes, fact.sha256, fact.split)

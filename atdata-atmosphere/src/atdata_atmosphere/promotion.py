@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from atdata.dataset.braces import expand_braces
+from atdata.dataset.braces import expand_all
 from atdata.dataset.loading import entry_datasets
 from atdata.errors import FieldError
 from atdata_atmosphere.index import AtmosphereIndex
@@ -132,6 +132,6 @@ def _said(
 def _facts(entry: IndexEntry, urls: Sequence[str]) -> list[ShardFacts] | None:
     """Return what is known of each shard, if that is known of all."""
     shards: Any = getattr(entry, "shards", None) or ()
-    if len(shards) != sum(len(expand_braces(url)) for url in urls):
+    if not shards or len(shards) != len(expand_all(urls)):
         return None
     return [ShardFacts(one.count, one.bytes, one.sha256, one.split) for one in shards]

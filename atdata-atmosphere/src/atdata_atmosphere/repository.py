@@ -10,6 +10,7 @@ from atdata.errors import (
     ConflictError,
     CorruptDataError,
     FieldError,
+    LimitExceededError,
     StorageError,
 )
 from atdata_atmosphere.records.blob_refs import blob_digest
@@ -111,9 +112,17 @@ class Repository:
     ) -> tuple[list[RepoRecord], str | None]:
         """Return up to ``limit`` records, from several pages if need be, and the next cursor."""
         records: list[RepoRecord] = []
+        most = PAGE
         while len(records) < limit:
-            wanted = min(PAGE, limit - len(records))
-            page, after = self._one_page(server, did, collection, wanted, cursor)
+            wanted = min(most, limit - len(records))
+            try:
+                page, after = self._one_page(server, did, collection, wanted, cursor)
+            except LimitExceededError:
+                # A hundred large records are more than is taken as one answer.
+                if wanted == 1:
+                    raise
+                most = max(1, wanted // 8)
+                continue
             records += page[:wanted]
             if after is None:
                 return records, None

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import IO, Any, NamedTuple, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from atdata.dataset.braces import expand_braces, join_urls
+from atdata.dataset.braces import expand_all, join_urls
 from atdata.dataset.source import as_source
 from atdata.dataset.url import ShardSource, redacted, shown_urls
 from atdata.errors import (
@@ -60,7 +60,7 @@ class NetworkSource(ShardSource):
     ) -> None:
         self._network = network
         self._allow = check_allowed(allow)
-        self._urls = tuple(url for pattern in urls for url in expand_braces(pattern))
+        self._urls = tuple(expand_all(urls))
         self._expected = dict(expected or {})
         for url in self._urls:
             way_to(url, self._allow)
@@ -282,8 +282,10 @@ def expectations(record: DatasetRecord, did: str) -> dict[str, Expected]:
         for url, sha256, size in zip(urls, storage.sha256, sizes, strict=True)
         if sha256 is not None
     }
-    expanded = [url for pattern in urls for url in expand_braces(pattern)]
-    if not storage.blobs and record.facts is not None and len(record.facts) == len(expanded):
+    if record.facts is None or storage.blobs:
+        return found
+    expanded = expand_all(urls)
+    if len(record.facts) == len(expanded):
         known = zip(expanded, record.facts, strict=True)
         found |= {url: Expected(fact.sha256, fact.bytes) for url, fact in known}
     return found

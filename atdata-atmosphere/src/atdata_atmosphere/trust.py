@@ -75,13 +75,13 @@ def check_publishable(urls: Sequence[str], allow: Sequence[str] = ()) -> None:
     """
     for pattern in urls:
         for url in expand_braces(pattern):
+            if is_blob_url(url):
+                raise _unreferenced(url)
             if not _is_allowed(url, allow):
                 _check_publishable(url)
 
 
 def _check_publishable(url: str) -> None:
-    if is_blob_url(url):
-        return
     match = _SCHEME.match(url)
     scheme = match[1].lower() if match and "://" in url else "file"
     if scheme == "file":
@@ -124,6 +124,15 @@ def _refused(url: str, scheme: str, reason: str) -> UntrustedInputError:
         "AtmosphereIndex(client, allow=['start/of/the/url/']) allows it",
         url=shown,
         scheme=scheme,
+    )
+
+
+def _unreferenced(url: str) -> UntrustedInputError:
+    return UntrustedInputError(
+        f"{url[:200]!r} is not published as a URL: servers drop blobs that no record refers to; "
+        "publish_with_blobs(), or publishing the samples with data_store=PDSBlobStore(client), "
+        "makes a record that does",
+        url=url,
     )
 
 

@@ -15,6 +15,7 @@ from tests.sample_types import Item, items
 from tests.shard_files import write_shard, write_shards
 
 from atdata import AtdataError, Dataset, DataSource, URLSource, load_dataset
+from atdata.dataset.braces import expand_all
 from atdata.errors import (
     InvalidNameError,
     LimitExceededError,
@@ -91,6 +92,16 @@ def test_n6_brace_bombs_are_refused_at_once(pattern: str) -> None:
         Dataset[Item](pattern).list_shards()
     # A tenth of it untraced; expanding any of these would take minutes.
     assert time.process_time() - before < 1
+
+
+def test_n6_patterns_that_are_expanded_together_share_one_limit() -> None:
+    parts = ["a-{00000..49999}", "plain", "b-{00000..49999}"]
+    assert len(expand_all(parts)) == 100_001
+    before = time.process_time()
+    with pytest.raises(LimitExceededError, match="shards"):
+        expand_all(["a-{00000..99999}"] * 1000)
+    assert time.process_time() - before < 1
+    assert expand_all([]) == []
 
 
 def test_n6_many_real_shards_are_no_bomb() -> None:

@@ -26,11 +26,23 @@ def expand_braces(pattern: str) -> list[str]:
         InvalidNameError: the braces are unbalanced, or nested too deeply.
         LimitExceededError: it stands for more than ``MAX_SHARDS`` shards.
     """
-    if "\0" in pattern:
-        raise InvalidNameError(f"{pattern!r:.200} holds a NUL; no shard has such a name")
-    if "{" not in pattern and "}" not in pattern:
+    return expand_all([pattern])
+
+
+def expand_all(patterns: Sequence[str]) -> list[str]:
+    """Expand several brace patterns, in order, of which the limit holds together.
+
+    URLs without braces do not count. Raises as ``expand_braces`` does, before it expands any.
+    """
+    sizes = [_size(pattern) for pattern in patterns]
+    if sum(count for count, _ in sizes) > MAX_SHARDS or sum(text for _, text in sizes) > MAX_TEXT:
+        raise _too_many(f"{len(patterns)} patterns together stand", patterns[0])
+    return [url for pattern in patterns for url in _expand(pattern)]
+
+
+def _expand(pattern: str) -> list[str]:
+    if not _has_braces(pattern):
         return [pattern]
-    _check_size(pattern)
     import braceexpand
 
     # Without escapes, as backslashes are path separators to some.
@@ -53,21 +65,35 @@ def common_start(texts: Sequence[str]) -> str:
     return os.path.commonprefix(texts)  # noqa: RUF071 -- by character, as brace patterns are
 
 
-def _check_size(pattern: str) -> None:
-    """Refuse what expands to more than anyone has before expanding it: fold it from the inside."""
+def _has_braces(pattern: str) -> bool:
+    return "{" in pattern or "}" in pattern
+
+
+def _size(pattern: str) -> tuple[int, int]:
+    """Count the shards of a pattern, and roughly their characters: fold it from the inside.
+
+    What expands to more than anyone has is refused.
+    """
+    if "\0" in pattern:
+        raise InvalidNameError(f"{pattern!r:.200} holds a NUL; no shard has such a name")
+    if not _has_braces(pattern):
+        return 0, 0
     folded = pattern
     for _ in range(MAX_DEPTH):
         folded, groups = _GROUP.subn(lambda group: f"\0{_alternatives(group[1])}\0", folded)
         if not groups:
             break
-    if "{" in folded or "}" in folded:
+    if _has_braces(folded):
         raise InvalidNameError(f"the braces of {pattern!r:.200} do not match up")
     count = _product(folded)
     if count > MAX_SHARDS or count * len(folded) > MAX_TEXT:
-        raise LimitExceededError(
-            f"{pattern!r:.200} stands for more than {MAX_SHARDS} shards; split the dataset",
-            pattern=pattern,
-        )
+        raise _too_many(f"{pattern!r:.200} stands", pattern)
+    return count, count * len(folded)
+
+
+def _too_many(what: str, pattern: str) -> LimitExceededError:
+    message = f"{what} for more than {MAX_SHARDS} shards; split the dataset"
+    return LimitExceededError(message, pattern=pattern)
 
 
 def _alternatives(group: str) -> int:

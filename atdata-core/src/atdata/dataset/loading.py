@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from atdata import plugins
-from atdata.dataset.braces import common_start, expand_braces
+from atdata.dataset.braces import common_start, expand_all
 from atdata.dataset.dataset import Dataset
 from atdata.dataset.files import find_files, fixed_folder
 from atdata.dataset.source import as_source
@@ -166,7 +166,7 @@ def entry_datasets(
 def entry_splits(entry: IndexEntry, shards: Sequence[Any]) -> dict[str, list[str]]:
     """Group an entry's shards by the splits they were written for, else by their names."""
     if not any(shard.split for shard in shards):
-        urls = [url for pattern in entry.data_urls for url in expand_braces(pattern)]
+        urls = expand_all(entry.data_urls)
         folder = os.path.dirname(common_start(urls) if len(urls) > 1 else urls[0])
         return group_by_split(urls, folder)
     groups: dict[str, list[str]] = {}

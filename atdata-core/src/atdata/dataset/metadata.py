@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import IO, Any
 
 from atdata.dataset.url import open_url, redacted
 from atdata.errors import LimitExceededError
@@ -14,8 +14,14 @@ MAX_BYTES = 16 << 20
 
 def fetch_metadata(url: str) -> dict[str, Any]:
     """Read a msgpack map from a URL or path; ``CorruptDataError`` if it is something else."""
+    with open_url(url) as stream:
+        return read_metadata(stream, url)
+
+
+def read_metadata(raw: IO[bytes], url: str) -> dict[str, Any]:
+    """Read the msgpack map that a stream holds, which is closed; ``url`` is said in errors."""
     # Unbuffered streams may give less than is asked for.
-    with open_url(url) as raw, io.BufferedReader(raw) as stream:  # type: ignore[type-var]
+    with io.BufferedReader(raw) as stream:  # type: ignore[type-var]
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise LimitExceededError(
