@@ -9,7 +9,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -199,9 +199,13 @@ class _Answer(BaseHTTPRequestHandler):
         """Say nothing on the console."""
 
 
-@contextmanager
-def answering(status: int, code: str) -> Iterator[Answering]:
+def answering(status: int, code: str) -> AbstractContextManager[Answering]:
     body = f"<Error><Code>{code}</Code><Message>canary-secret canary-token</Message></Error>"
+    return saying(status, body)
+
+
+@contextmanager
+def saying(status: int, body: str) -> Iterator[Answering]:
     with Answering(status, body.encode()) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -274,6 +278,27 @@ def test_c1_no_log_holds_a_secret(moto_server: S3Server, caplog: pytest.LogCaptu
     assert caplog.records
     for secret in ("canary-secret", "canary-token"):
         assert [record for record in caplog.records if secret in record.getMessage()] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<Error><Code>InvalidToken</Code><Token-0>canary-token</Token-0></Error>",
+        "<Error><CanonicalRequest>x-amz-security-token:canary-token</CanonicalRequest></Error>",
+        "<Error>canary-token<SignatureProvided>2</SignatureProvided></Error>",
+    ],
+)
+def test_c1_no_log_holds_what_an_answer_repeats(
+    caplog: pytest.LogCaptureFixture, body: str
+) -> None:
+    with saying(403, body) as server, caplog.at_level(logging.DEBUG):
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        store = S3DataStore(SECRETS, bucket="bucket", endpoint=endpoint)
+        with pytest.raises(StorageError):
+            list(store.list())
+    shown = [record.getMessage() for record in caplog.records]
+    assert "Response body:\n***" in shown
+    assert [text for text in shown if "canary-token" in text] == []
 
 
 def test_an_answer_that_is_cut_is_no_listing(s3_server: S3Server, options: dict[str, Any]) -> None:

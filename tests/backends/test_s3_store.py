@@ -109,6 +109,19 @@ def test_a_missing_key_is_named(tmp_path: Path, missing: str, is_file: bool) -> 
     assert "s3cr3t" not in str(caught.value)
 
 
+@pytest.mark.parametrize("is_file", [False, True])
+def test_an_endpoint_alone_leaves_the_keys_to_the_sdk(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_file: bool
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
+    given = {"AWS_ENDPOINT": s3_server.endpoint}
+    credentials = write_env(tmp_path, given) if is_file else given
+    store = S3DataStore(credentials, bucket=s3_server.fresh_bucket()["bucket"])
+    assert read(store, put(store, "a.tar", b"data")) == b"data"
+    assert store.credentials == given
+
+
 def test_a_file_of_credentials_that_is_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"no-such\.env cannot be read"):
         S3DataStore(tmp_path / "no-such.env", bucket="bucket")
@@ -176,6 +189,43 @@ def test_c1_neither_repr_nor_vars_show_a_secret() -> None:
     assert "http://host:1" in shown
     for secret in ("AKID", "s3cr3t", "t0ken"):
         assert secret not in shown
+
+
+def identity(**options: Any) -> str:
+    return S3DataStore(KEYS, bucket="bucket", prefix="a", **options).identify()
+
+
+@pytest.mark.parametrize(
+    ("spellings", "expected"),
+    [
+        (
+            ["https://Host.example", "https://host.example:443/", "HTTPS://host.example//"],
+            "https://host.example s3://bucket/a/",
+        ),
+        (["http://HOST:9000/Base/"], "http://host:9000/Base s3://bucket/a/"),
+        (["http://[::1]:9000"], "http://[::1]:9000 s3://bucket/a/"),
+        (
+            ["https://s3.eu-west-1.amazonaws.com", "https://s3-us-west-2.amazonaws.com/"],
+            "https://s3.amazonaws.com s3://bucket/a/",
+        ),
+    ],
+)
+def test_one_bucket_has_one_identity_however_its_server_is_spelled(
+    spellings: list[str], expected: str
+) -> None:
+    assert {identity(endpoint=spelling) for spelling in spellings} == {expected}
+
+
+def test_the_region_is_no_part_of_the_identity() -> None:
+    found = {identity(region=region) for region in ("us-east-1", "eu-central-1", "ap-east-1")}
+    assert found == {"https://s3.amazonaws.com s3://bucket/a/"}
+
+
+def test_c1_an_identity_holds_no_password_of_an_endpoint_that_the_sdk_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:s3cr3t@host:9000/")
+    assert identity() == "http://host:9000 s3://bucket/a/"
 
 
 def test_a_prefix_is_above_all_names(options: dict[str, Any]) -> None:
@@ -279,6 +329,13 @@ def test_the_signature_of_a_presigned_url_is_checked(s3_server: S3Server, store:
         urllib.request.urlopen(signed.replace("a.tar", "b.tar"))
 
 
+@pytest.mark.parametrize("region", [None, "us-east-1", "eu-west-1"])
+def test_a_presigned_url_has_the_signature_that_all_servers_take(region: str | None) -> None:
+    store = S3DataStore(KEYS, bucket="bucket", region=region)
+    signed = store.read_url("s3://bucket/a.tar", expires=60)
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in signed
+
+
 def test_it_makes_sources_of_what_is_its_own_and_leaves_the_rest_to_others(
     store: Any, tmp_path: Path
 ) -> None:
@@ -326,7 +383,8 @@ def test_a_repo_keeps_its_shards_below_its_path(options: dict[str, Any], tmp_pat
     ]
     env = write_env(tmp_path, options["credentials"])
     for credentials in (options["credentials"], str(env)):
-        repo = Repo(s3_credentials=credentials, hive_path=f"{options['bucket']}/datasets")
+        with pytest.warns(DeprecationWarning, match="ends with the process"):
+            repo = Repo(s3_credentials=credentials, hive_path=f"{options['bucket']}/datasets/")
         entry, stored = repo.insert(
             Dataset[Item](local), name="mine", cache_local=True, maxcount=5, maxsize=100_000_000
         )

@@ -17,6 +17,8 @@ from atdata import PackableSample, packable
 from atdata.errors import StorageError
 from atdata.local import LocalIndex, S3DataStore
 from atdata.testing.children import elsewhere
+from atdata_s3.access import Access, make_access
+from atdata_s3.clients import client_for, client_of, remember
 
 
 @packable
@@ -44,6 +46,37 @@ def local(tmp_path: Path) -> str:
 @pytest.fixture
 def options(s3_server: S3Server) -> dict[str, Any]:
     return s3_server.fresh_bucket()
+
+
+def _shard_in(store: S3DataStore, samples: list[Window]) -> str:
+    entry = LocalIndex(data_store=store).write(samples, name="mine")
+    return str(entry.data_urls[0])
+
+
+def test_a_url_alone_is_opened_as_its_first_writer_opens_it(
+    options: dict[str, Any],
+) -> None:
+    first = S3DataStore(**options)
+    opened = atdata.Dataset[Window](_shard_in(first, windows(3)))
+    assert len(list(opened)) == 3
+    wrong = {**options["credentials"], "AWS_SECRET_ACCESS_KEY": "wrong"}
+    remember(options["bucket"], make_access(wrong))
+    assert len(list(opened)) == 3
+
+
+def test_a_url_alone_is_nobodys_once_two_servers_have_such_a_bucket(
+    moto_server: S3Server, options: dict[str, Any]
+) -> None:
+    bucket = options["bucket"]
+    moto_server.client.create_bucket(Bucket=bucket)
+    here = S3DataStore(**options)
+    there = S3DataStore(moto_server.credentials, bucket=bucket)
+    urls = [_shard_in(here, windows(3)), _shard_in(there, windows(5))]
+    for url, store, count in zip(urls, (here, there), (3, 5), strict=True):
+        assert client_for(bucket, Access()) is client_of(Access())
+        assert len(list(atdata.Dataset[Window](store.create_source([url])))) == count
+    _shard_in(here, windows(1))
+    assert client_for(bucket, Access()) is client_of(Access())
 
 
 def test_a_dataset_is_inserted_and_opened_by_its_first_url(

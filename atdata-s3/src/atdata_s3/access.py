@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -13,6 +14,9 @@ from atdata.errors import StorageError
 
 # User and password in an endpoint would end up in URLs that are shown and stored.
 _ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#@\s]*)?", re.IGNORECASE)
+# Its buckets are the same ones in every region.
+_AMAZON = re.compile(r"s3[.-](dualstack\.)?[a-z0-9-]+\.amazonaws\.com")
+_PORTS = {"http": 80, "https": 443}
 _ID, _SECRET, _TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 
 
@@ -89,6 +93,18 @@ def make_access(
     )
 
 
+def server_of(endpoint: str) -> str:
+    """Return an endpoint's URL in one spelling, whatever the region, and without a user in it."""
+    parts = urlsplit(endpoint)
+    host = parts.hostname or ""
+    if _AMAZON.fullmatch(host):
+        host = "s3.amazonaws.com"
+    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    # The brackets of an IPv6 address are not part of the name.
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}{port}{parts.path.rstrip('/')}"
+
+
 def _read(credentials: Mapping[str, str] | str | os.PathLike[str] | None) -> Access:
     if credentials is None:
         return Access()
@@ -97,13 +113,14 @@ def _read(credentials: Mapping[str, str] | str | os.PathLike[str] | None) -> Acc
     else:
         where = os.fspath(credentials)
         given = _read_file(where)
+    has_keys = any(given.get(key) for key in (_ID, _SECRET, _TOKEN))
     for key in (_ID, _SECRET):
-        if not given.get(key):
-            raise ValueError(f"{where} has no {key}; give it, or leave all to the SDK")
+        if has_keys and not given.get(key):
+            raise ValueError(f"{where} has no {key}; give it, or leave all keys to the SDK")
     return Access(
         _first(given, "AWS_ENDPOINT", "AWS_ENDPOINT_URL"),
-        given[_ID],
-        given[_SECRET],
+        given.get(_ID) or None,
+        given.get(_SECRET) or None,
         given.get(_TOKEN) or None,
         _first(given, "AWS_REGION", "AWS_DEFAULT_REGION"),
     )

@@ -11,7 +11,7 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from atdata_s3.access import Access
+from atdata_s3.access import Access, server_of
 from atdata_s3.failures import ask
 from atdata_s3.logs import redact_logs
 
@@ -24,17 +24,26 @@ _REGION = "us-east-1"
 
 _clients: dict[tuple[Access, int], Any] = {}
 _lock = threading.Lock()
-_known: dict[str, Access] = {}
+# Who first wrote to a bucket, and on which server; None where two servers have one of that name.
+_writers: dict[str, tuple[str, Access] | None] = {}
 
 
 def remember(bucket: str, access: Access) -> None:
-    """Let ``s3:`` URLs of a bucket be opened in this process by those who wrote to it."""
-    _known[bucket] = access
+    """Let ``s3:`` URLs of a bucket be opened in this process as its first writer opens them.
+
+    Once a bucket of the same name on another server is written to, a URL does not tell which one
+    is meant, and nobody's access is taken.
+    """
+    server = server_of(client_of(access).meta.endpoint_url)
+    first = _writers.setdefault(bucket, (server, access))
+    if first is not None and first[0] != server:
+        _writers[bucket] = None
 
 
 def client_for(bucket: str, access: Access) -> Any:
     """Return the client for a bucket: where nothing is said of access, that of its writer."""
-    return client_of(_known.get(bucket, access) if access == Access() else access)
+    writer = _writers.get(bucket) if access == Access() else None
+    return client_of(access if writer is None else writer[1])
 
 
 def client_of(access: Access) -> Any:
@@ -57,7 +66,8 @@ def _connect(access: Access) -> Any:
     # Buckets that everyone may read need no keys.
     is_anonymous = access.anonymous or session.get_credentials() is None
     config = Config(
-        signature_version=UNSIGNED if is_anonymous else None,
+        # What the SDK takes for presigned URLs otherwise is older, and refused by newer servers.
+        signature_version=UNSIGNED if is_anonymous else "s3v4",
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
@@ -80,4 +90,5 @@ def _forget() -> None:
     _clients, _lock = {}, threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

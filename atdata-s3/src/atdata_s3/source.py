@@ -21,9 +21,10 @@ class S3Source(ShardSource):
     """Shards under some keys of a bucket; their identifiers are ``s3:`` URLs.
 
     Access keys are given outright, or as ``credentials`` like those of ``S3DataStore``. A source
-    that is told nothing of access has that of the store which last wrote to the bucket in this
-    process, or else what the SDK finds. Where that finds no keys, or with ``anonymous``, only what
-    everyone may read is read. An immutable value, safe to share between threads and processes.
+    that is told nothing of access has that of the store which first wrote to the bucket in this
+    process, unless stores wrote to buckets of that name on several servers, or else what the SDK
+    finds. Where that finds no keys, or with ``anonymous``, only what everyone may read is read. An
+    immutable value, safe to share between threads and processes.
     Pickling includes the keys that were given to it, and no others; none are shown.
     """
 

@@ -14,7 +14,7 @@ from atdata.dataset import Dataset, as_source
 from atdata.dataset.braces import expand_braces
 from atdata.errors import InvalidNameError, ShardNotFoundError
 from atdata.stores.store import DEFAULT_MAXCOUNT, DEFAULT_MAXSIZE, DataStore, Leftover
-from atdata_s3.access import Access, Credentials, make_access
+from atdata_s3.access import Access, Credentials, make_access, server_of
 from atdata_s3.clients import client_of, remember
 from atdata_s3.failures import ask
 from atdata_s3.names import S3Object, check_bucket
@@ -34,7 +34,7 @@ class S3DataStore(DataStore):
 
     ``credentials`` is a mapping with ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and
     optionally ``AWS_SESSION_TOKEN``, ``AWS_ENDPOINT`` and ``AWS_REGION``, or the path of a
-    ``.env`` file with these; without any, the SDK finds keys where it always does. Pickling
+    ``.env`` file with these; without keys, the SDK finds them where it always does. Pickling
     includes the keys that were given, never those that were found; neither are shown.
     """
 
@@ -135,7 +135,8 @@ class S3DataStore(DataStore):
 
     def identify(self) -> str:
         # The SDK may have found the endpoint, and the same bucket of another server is another.
-        return f"{client_of(self._access).meta.endpoint_url} s3://{self._bucket}/{self._prefix}"
+        server = server_of(client_of(self._access).meta.endpoint_url)
+        return f"{server} s3://{self._bucket}/{self._prefix}"
 
     def leftovers(self, prefix: str, token: str) -> Iterator[Leftover]:
         yield from super().leftovers(prefix, token)
