@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from atdata import stores
@@ -31,8 +32,13 @@ class Repo:
         hive_path: str = "",
         redis: Any = None,
     ) -> None:
-        bucket, _, self._prefix = hive_path.partition("/")
+        bucket, _, self._prefix = hive_path.strip("/").partition("/")
         store = stores.S3DataStore(credentials=s3_credentials, bucket=bucket)
+        end = (
+            "" if redis is not None else "; without redis= what it registers ends with the process"
+        )
+        message = f"Repo is deprecated, use Index(data_store=S3DataStore(...)){end}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
         self.index = Index(redis=redis, data_store=store)
 
     def insert(

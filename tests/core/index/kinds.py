@@ -71,13 +71,21 @@ class CountingProvider(IndexProvider):
         self.calls: list[str] = []
         self.fails_before: Exception | None = None
         self.fails_after: BaseException | None = None
-        self.fails_reading: Exception | None = None
+        # Whether a commit that failed is followed by failures only, or takes place after all.
+        self.stays_away = False
+        self.is_late = False
+        self._late: list[Any] = []
 
     def commit(self, ops: Any) -> None:
         self.calls.append("commit")
         ops = list(ops)
         is_dataset = any(op.key.kind == "dataset" for op in ops)
-        if is_dataset and self.fails_before is not None:
+        if self._late:
+            late, self._late = self._late, []
+            self._records.commit(late)
+        if self.fails_before is not None and (is_dataset or "failed" in self.calls):
+            self.calls += ["failed"] * self.stays_away
+            self._late = ops if self.is_late else []
             raise self.fails_before
         self._records.commit(ops)
         if is_dataset and self.fails_after is not None:
@@ -97,8 +105,6 @@ class CountingProvider(IndexProvider):
         reverse: bool = False,
     ) -> list[tuple[Key, bytes]]:
         self.calls.append("scan")
-        if kind == "revision" and self.fails_reading is not None:
-            raise self.fails_reading
         return self._records.scan(kind, name, after=after, limit=limit, reverse=reverse)
 
     def close(self) -> None:

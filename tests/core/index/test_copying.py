@@ -333,6 +333,23 @@ def test_any_index_can_be_copied_from(source: Index, target: Index) -> None:
         target.copy_from(network, "mine", history=True)
 
 
+class Undated(NetworkIndex):
+    """An index whose entries say what their shards are, but not when they were stored."""
+
+    def get_dataset(self, ref: str) -> Any:
+        found = self._index.get_dataset(ref)
+        entry: Any = NetworkEntry(found)
+        entry.shards, entry.content_cid, entry.created_at = found.shards, found.content_cid, ""
+        return entry
+
+
+def test_an_entry_without_a_time_is_recognised_by_its_digests(source: Index, target: Index) -> None:
+    source.write(points(3), name="mine")
+    undated: Any = Undated(source)
+    copy = target.copy_from(undated, "mine")
+    assert target.copy_from(undated, "mine") == copy
+
+
 def test_a_store_that_takes_no_whole_shards_is_said_to_be_none(
     source: Index, tmp_path: Path
 ) -> None:

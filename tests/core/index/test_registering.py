@@ -177,3 +177,19 @@ def test_only_what_lies_in_the_shards_can_be_registered_without_writing(
 def load_dataset_of(index: Index, ds: Dataset[Point]) -> list[Point]:
     index.write(ds, name="mine")
     return list(load_dataset("@local/mine", split="train", index=index))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:hunter2@h/x.tar",
+        "https://h/x.tar?X-Amz-Expires=3600&X-Amz-Signature=hunter2",
+        "https://h/x.tar?Expires=1&Signature=hunter2",
+        "https://h/x.tar?access_token=hunter2",
+    ],
+)
+def test_c2_a_url_with_credentials_is_not_registered(index: Index, url: str) -> None:
+    with pytest.raises(InvalidNameError, match="holds credentials") as caught:
+        index.add_entry(Dataset[Point](url), name="mine")
+    assert "hunter2" not in str(caught.value)
+    assert index.list_datasets() == []

@@ -322,13 +322,30 @@ def test_a_failure_after_the_commit_leaves_the_shards(
     assert [s.text for s in load_dataset("@local/mine", split="train", index=index)] == ["a"]
 
 
+def test_a_commit_that_takes_place_late_keeps_its_shards(tmp_path: Path) -> None:
+    provider = CountingProvider()
+    provider.fails_before = StorageError("the answer was lost")
+    provider.is_late = True
+    index = Index(provider=provider, data_store=LocalDiskStore(tmp_path))
+    with pytest.raises(StorageError, match="answer"):
+        index.write(notes("a"), name="mine")
+    assert [s.text for s in load_dataset("@local/mine", split="train", index=index)] == ["a"]
+
+
 def test_shards_stay_while_nobody_can_tell_whether_they_are_registered(tmp_path: Path) -> None:
     provider = CountingProvider()
-    provider.fails_before = provider.fails_reading = StorageError("the database is gone")
+    provider.fails_before = StorageError("the database is gone")
+    provider.stays_away = True
     index = Index(provider=provider, data_store=LocalDiskStore(tmp_path))
     with pytest.raises(StorageError, match="gone"):
         index.write(notes("a"), name="mine")
     assert len(files(tmp_path)) == 1
+
+
+def test_a_prefix_may_be_written_like_a_folder(tmp_path: Path) -> None:
+    index = Index(data_store=LocalDiskStore(tmp_path))
+    entry = index.write(notes("a"), name="mine", prefix="training/")
+    assert Path(entry.data_urls[0]).parent == tmp_path / "training"
 
 
 def test_a_store_with_the_three_documented_methods_is_enough(tmp_path: Path) -> None:

@@ -143,6 +143,17 @@ def redacted(url: str) -> str:
     return re.sub(r"(://[^?]*\?).*", r"\1***", re.sub(r"(://)[^/]*@", r"\1***@", url))
 
 
+_SECRET = re.compile(
+    r"://[^/?#]*@|[?&;#](?:x-(?:amz|goog)-\w*|awsaccesskeyid|signature|sig|(?:\w*_)?token|api_?key)=",
+    re.IGNORECASE,
+)
+
+
+def has_secret(url: str) -> bool:
+    """Tell whether a URL holds what only some should know: a password, a key or a signature."""
+    return _SECRET.search(url) is not None
+
+
 def open_url(url: str) -> IO[bytes]:
     """Open a local path or a URL for reading, unbuffered where it is local.
 

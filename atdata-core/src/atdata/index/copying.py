@@ -120,7 +120,10 @@ class _Target:
         """Copy shards that are not there yet, and yield the URLs of all of them, in order."""
         create_source = getattr(source, "create_source", as_source)
         opened = create_source([part.url for part in parts])
-        left = self.store.leftovers(self.prefix, self.token)
+        left = list(self.store.leftovers(self.prefix, self.token))
+        for one in left:
+            if one.kind != "shard":
+                self.store.remove(one)
         there = {one.url.rpartition("/")[2]: one.url for one in left if one.kind == "shard"}
         for number, (shard, part) in enumerate(zip(shard_ids(opened), parts, strict=True)):
             name = shard_name(self._folder(part), self.token, number)
@@ -155,7 +158,8 @@ def _to_local(entry: IndexEntry, schema_ref: str) -> LocalDatasetEntry:
         entry.metadata,
         shards=shards,
         content_cid=getattr(entry, "content_cid", None),
-        created_at=getattr(entry, "created_at", None),
+        # Entries of other indexes may have an empty one.
+        created_at=getattr(entry, "created_at", None) or None,
     )
 
 

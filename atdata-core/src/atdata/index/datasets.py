@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from atdata.errors import AtdataError, ConflictError, CorruptDataError, NotFoundError
+from atdata.errors import ConflictError, CorruptDataError, NotFoundError
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.names import check_dataset_name
 from atdata.index.provider import ABSENT, Delete, IndexProvider, Key, Op, Put
@@ -108,15 +108,6 @@ class DatasetRegistry:
             except ConflictError:
                 continue
             return
-
-    def may_hold(self, name: str, urls: Sequence[str]) -> bool:
-        """Tell whether a revision of a name has these URLs, or nobody can tell just now."""
-        try:
-            return any(entry.data_urls == urls for entry in self.history(name))
-        except NotFoundError:
-            return False
-        except AtdataError:
-            return True
 
     def _get(self, key: Key) -> bytes | None:
         try:

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, cast
 
 from atdata.errors import CorruptDataError, FieldError, NotFoundError
 from atdata.index.cids import entry_cid
-from atdata.index.metadata import to_json_object
+from atdata.index.metadata import read_json, to_json_object
 from atdata.index.old_rows import ENTRY_KEY, from_hash, to_body, to_hash
 from atdata.stores import ShardInfo
 
@@ -137,7 +137,7 @@ class LocalDatasetEntry:
     def from_record(cls, body: bytes) -> LocalDatasetEntry:
         """Read an entry from a JSON object; ``CorruptDataError`` if it is something else."""
         try:
-            record = json.loads(body)
+            record = read_json(body)
             # Later releases may say more.
             known = {key: value for key, value in record.items() if key in _NAMES}
             if known.get("shards") is not None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from atdata import plugins
 from atdata.dataset import Dataset, as_source
-from atdata.errors import NotFoundError, SampleTypeError
+from atdata.dataset.url import has_secret, redacted
+from atdata.errors import InvalidNameError, NotFoundError, SampleTypeError
 from atdata.index.copying import Recipient
 from atdata.index.datasets import DatasetRegistry
 from atdata.index.entry import LocalDatasetEntry
@@ -105,7 +106,7 @@ class Index:
         # What is wrong with these must not come out after hours of writing.
         check_dataset_name(name)
         metadata = to_json_object(metadata, name)
-        store, prefix = self._store(), prefix or to_path(name)
+        store, prefix = self._store(), (prefix or "").rstrip("/") or to_path(name)
         if not isinstance(store, DataStore):
             written = write_elsewhere(store, samples, prefix, options)
             return self._register(written, name, schema_ref, metadata)
@@ -116,7 +117,7 @@ class Index:
                 return self._register(written, name, schema_ref, metadata, pending.end())
             except BaseException:
                 # Whatever failed may have done so after the commit.
-                if not self._datasets.may_hold(name, written.urls):
+                if pending.withdraw():
                     discard(store, written)
                 raise
 
@@ -171,6 +172,12 @@ class Index:
             raise SampleTypeError(
                 f"the shards of {ds!r} hold other samples than it yields; "
                 "index.write() stores those",
+                name=name,
+            )
+        if has_secret(ds.url):
+            raise InvalidNameError(
+                f"{redacted(ds.url)} holds credentials, which all readers of the index would see; "
+                "register it without, and give them where it is opened",
                 name=name,
             )
         metadata = to_json_object(ds.metadata if metadata is None else metadata, name)

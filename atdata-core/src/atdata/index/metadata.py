@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,25 @@ def to_json_object(metadata: Mapping[str, Any] | None, owner: str) -> dict[str, 
             owner=owner,
             where=error.where,
         ) from None
+
+
+def read_json(text: str | bytes) -> Any:
+    """Return what a JSON text says, in which a database may have written a float as an integer."""
+    return json.loads(text, parse_int=_read_integer)
+
+
+def _read_integer(digits: str) -> float:
+    number = int(digits)
+    if _fits(number):
+        return number
+    nearest = float(digits)
+    # The shortest digits of a float are those that were written; its value may have others.
+    is_float = math.isfinite(nearest) and Decimal(repr(nearest)) == number
+    return nearest if is_float else number
+
+
+def _fits(number: int) -> bool:
+    return -(2**63) <= number < 2**64
 
 
 class _NotJSONError(Exception):
@@ -77,6 +98,6 @@ def _checked_number(number: float, where: str) -> float:
     if isinstance(number, float):
         if not math.isfinite(number):
             raise _NotJSONError(where, f"{number}, which JSON has no number for")
-    elif not -(2**63) <= number < 2**64:
+    elif not _fits(number):
         raise _NotJSONError(where, "an integer beyond 64 bits")
     return number

@@ -30,6 +30,8 @@ from atdata.stores import DataStore, Leftover, new_token
 WRITE = "write"
 SEEN = "seen"
 BEAT_SECONDS = 300
+# After this silence a write elsewhere may be gone on with, which takes nothing away from it.
+TAKE_UP_SILENCE = dt.timedelta(hours=1)
 
 T = TypeVar("T")
 
@@ -112,20 +114,34 @@ class PendingWrite:
             same = all(
                 write.record.get(part) == self._record[part] for part in ("store", "content")
             )
-            over = same and not write.is_given_up and not write.is_running()
+            over = same and not write.is_given_up and write.is_dead(TAKE_UP_SILENCE)
             if over and write.replace(self._provider, self._body):
                 self.token = write.token
                 return True
         return False
 
-    def _settle(self) -> None:
-        """Forget a write that failed, or say that nobody is at it any more."""
+    def withdraw(self) -> bool:
+        """Make sure that it is never registered; False if it is already, or nobody can tell.
+
+        Not even a commit that is still under way registers it from here on.
+        """
         stopped = json.dumps({**self._record, "stopped": True}).encode()
         with suppress(AtdataError):
-            if any(self._store.leftovers(self._prefix, self.token)):
+            try:
                 self._provider.commit([Put(self._key, stopped, self._body)])
-            else:
-                self._provider.commit(self.end())
+            except ConflictError:
+                # Gone when it was registered; changed by whoever gave it up, which ends it too.
+                return bool(self._provider.get(self._key))
+            self._body = stopped
+            return True
+        return False
+
+    def _settle(self) -> None:
+        """Forget a write that failed, or say that nobody is at it any more."""
+        if self.withdraw():
+            with suppress(AtdataError):
+                if not any(self._store.leftovers(self._prefix, self.token)):
+                    self._provider.commit(self.end())
 
     def _given_up(self) -> ConflictError:
         return ConflictError(

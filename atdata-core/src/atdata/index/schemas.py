@@ -17,7 +17,7 @@ from atdata.errors import (
     SchemaError,
 )
 from atdata.index.datasets import scan_pages
-from atdata.index.metadata import to_json_object
+from atdata.index.metadata import read_json, to_json_object
 from atdata.index.names import bump_patch, check_class_name, check_version, version_key
 from atdata.index.provider import ABSENT, Key, Put
 from atdata.index.references import LOCAL, Reference
@@ -255,7 +255,7 @@ def _read_all(found: Iterable[tuple[Key, bytes]]) -> Iterator[LocalSchemaRecord]
 
 def _from_json(key: Key, body: bytes) -> LocalSchemaRecord:
     try:
-        record = json.loads(body)
+        record = read_json(body)
         if (record["name"], record["version"]) != (key.name, key.version):
             raise ValueError("it bears the name or version of another")
         if not isinstance(record["fields"], list):

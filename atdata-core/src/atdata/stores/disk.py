@@ -123,7 +123,7 @@ class LocalDiskStore(DataStore):
         path = Path(leftover.url)
         if path.parent != self.root / _SPOOL:
             raise InvalidNameError(f"{path} is no spool file of {self!r}", name=leftover.url)
-        with _translated(path), suppress(FileNotFoundError), path.open("rb") as file:
+        with _translated(path), suppress(FileNotFoundError), path.open("r+b") as file:
             # Removed under the lock: a file that was only just made is its writer's or is gone.
             if _lock(file):
                 path.unlink()
@@ -218,7 +218,7 @@ def _lock(file: IO[bytes]) -> bool:
 
 
 def _is_abandoned(path: Path) -> bool:
-    with _translated(path), suppress(FileNotFoundError), path.open("rb") as file:
+    with _translated(path), suppress(FileNotFoundError), path.open("r+b") as file:
         return _lock(file)
     return False
 
