@@ -258,11 +258,10 @@ def test_a13_a_list_in_no_form_is_corrupt(
         client.list_records(THING)
 
 
-@pytest.mark.parametrize("cursor", ["same", ""])
 def test_n7_pages_that_lead_nowhere_are_an_error(
-    client: AtmosphereClient, proxy: FaultProxy, cursor: str
+    client: AtmosphereClient, proxy: FaultProxy
 ) -> None:
-    proxy.commit("listRecords", answer({"records": [], "cursor": cursor}), times=99)
+    proxy.commit("listRecords", answer({"records": [], "cursor": "same"}), times=99)
     with pytest.raises(CorruptDataError, match="circles"):
         client.list_records(THING, limit=1000)
     assert proxy.count("listRecords") == 1

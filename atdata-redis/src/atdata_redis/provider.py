@@ -202,7 +202,8 @@ def _range(name: str | None, after: Key | None, *, reverse: bool) -> tuple[bytes
         if reverse:
             most = mark if name is None else min(most, mark, key=_text)
         else:
-            least = mark if name is None else max(least, mark, key=_text)
+            # Where they are equal the mark counts, which leaves out what it stands for.
+            least = mark if name is None else max(mark, least, key=_text)
     return least, most
 
 

@@ -73,6 +73,18 @@ class ScanTests(ProviderKit):
         found = store.scan("k", "b", after=of_b[0], limit=2, reverse=reverse)
         assert [key for key, _ in found] == of_b[1:3]
 
+    @pytest.mark.parametrize("name", ["", "a"])
+    def test_a_page_of_a_name_leaves_out_the_key_it_goes_on_after(
+        self, store: IndexProvider, name: str
+    ) -> None:
+        keys = [Key("k", name, version) for version in ("", "1", "2")]
+        store.commit(Put(key, ONE) for key in keys)
+        for at, key in enumerate(keys):
+            behind = store.scan("k", name, after=key)
+            before = store.scan("k", name, after=key, reverse=True)
+            assert [found for found, _ in behind] == keys[at + 1 :]
+            assert [found for found, _ in before] == keys[:at][::-1]
+
     @pytest.mark.parametrize("size", [1, 7, 1000])
     @pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
     def test_pages_hold_every_record_once(
