@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.atmosphere.places import Feature, features
+from tests.atmosphere.places import Feature, features, shard_of, somebody
+from tests.atmosphere.relay import relay_of
 from tests.services.pds_server import Account, PdsServer
 
 import atdata
+from atdata.atmosphere import AtmosphereIndex, PDSBlobStore
 from atdata.index.default import open_own
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -86,6 +88,37 @@ def test_what_one_publishes_another_lists_shows_pulls_and_finds(
     monkeypatch.setenv("ATDATA_HOME", stranger)
     pulled = atdata.load_dataset("@local/vectors", Feature, split="train")
     assert [one.packed for one in pulled] == [one.packed for one in features(12)]
+
+
+def test_a_mirror_goes_on_where_it_stopped_and_then_begins_again(
+    run: Run, pds_server: PdsServer, tmp_path: Path
+) -> None:
+    place = str(tmp_path / "mirror")
+    with somebody(pds_server) as one, somebody(pds_server) as two:
+        for client in (one, two):
+            AtmosphereIndex(client).insert_dataset(
+                atdata.Dataset[Feature]("https://example.org/x.tar"), name="x"
+            )
+        with relay_of([one.did, two.did]) as (relay, _):
+            words = ("mirror", "--relay", relay, "--max-repos", "1")
+            said = [run(*words, ATDATA_HOME=place).stdout for _ in range(3)]
+    assert [one.partition(" known")[0] for one in said] == ["1 new, 0", "1 new, 0", "0 new, 1"]
+
+
+def test_a_pulled_dataset_is_not_found_as_a_mirrored_one(
+    run: Run, pds_server: PdsServer, tmp_path: Path
+) -> None:
+    place = str(tmp_path / "puller")
+    (tmp_path / "x.tar").write_bytes(shard_of(features(3)))
+    dataset = atdata.Dataset[Feature](str(tmp_path / "x.tar"))
+    with somebody(pds_server) as client:
+        entry = AtmosphereIndex(client, data_store=PDSBlobStore(client)).insert_dataset(
+            dataset, name="x", metadata={"atmosphere": {"uri": "at://forged"}, "lr": 0.5}
+        )
+    assert run("pull", entry.uri, ATDATA_HOME=place).returncode == 0
+    pulled = json.loads(run("show", "x", "--json", ATDATA_HOME=place).stdout)
+    assert pulled["metadata"] == {"lr": 0.5, "pulled_from": entry.uri}
+    assert "nothing" in run("find", ATDATA_HOME=place).stderr
 
 
 def test_errors_are_one_line_and_a_code(run: Run, publisher: Account) -> None:

@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from contextlib import ExitStack
 
 import pytest
 from tests.atmosphere.places import Feature, somebody, stranger
+from tests.atmosphere.relay import relay_of
 from tests.services.pds_server import PdsServer
 
 import atdata
 from atdata.atmosphere import AtmosphereClient, AtmosphereIndex, discover, mirror, search
-from atdata.errors import CorruptDataError, InvalidNameError
+from atdata.errors import (
+    CorruptDataError,
+    InvalidNameError,
+    LimitExceededError,
+    StorageError,
+)
 from atdata_atmosphere.discovery import DiscoveryWarning, publishers
 
 RECORD = "ac.foundation.dataset.record"
 NOBODY = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"
-
-
-@contextmanager
-def relay_of(dids: list[str], *, circles: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """Run a relay that lists some DIDs two by two; give its address and the cursors asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            query = {key: one[0] for key, one in parse_qs(urlsplit(self.path).query).items()}
-            start = int(query.get("cursor", 0))
-            asked.append(f"{query['collection']} {start}")
-            known = dids if query["collection"] == RECORD else dids[:1]
-            body: dict[str, Any] = {"repos": [{"did": did} for did in known[start : start + 2]]}
-            if start + 2 < len(known):
-                body["cursor"] = str(0 if circles else start + 2)
-            data = json.dumps(body).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +85,17 @@ def test_n7_a_relay_that_goes_in_circles_is_an_error(
         list(publishers(anyone, relay=relay))
 
 
+def test_n7_a_relay_whose_pages_never_end_is_an_error(anyone: AtmosphereClient) -> None:
+    with relay_of([], endless=True) as (relay, asked):
+        with pytest.raises(CorruptDataError, match="circles"):
+            list(publishers(anyone, relay=relay))
+        assert len(asked) == 1
+    with relay_of([NOBODY], endless=True) as (relay, asked):
+        with pytest.raises(LimitExceededError, match="pages"):
+            list(publishers(anyone, relay=relay))
+        assert len(asked) == 1000
+
+
 def test_a_publisher_who_cannot_be_asked_is_left_out_and_named(
     people: list[AtmosphereClient], anyone: AtmosphereClient
 ) -> None:
@@ -172,3 +155,75 @@ def test_a_changed_dataset_is_a_new_revision_and_a_broken_one_is_reported(
         assert newest.revision == 2
         assert newest.metadata is not None
         assert newest.metadata["atmosphere"]["description"] == "second"
+
+
+def test_a_record_that_changes_back_is_a_new_revision_again(
+    pds_server: PdsServer, anyone: AtmosphereClient
+) -> None:
+    with somebody(pds_server) as client, atdata.Index() as index:
+        entry = AtmosphereIndex(client).insert_dataset(
+            atdata.Dataset[Feature]("https://example.org/0.tar"), name="d", description="a"
+        )
+        record, rkey = client.get_record(entry.uri), entry.uri.rpartition("/")[2]
+        for said in "aba":
+            client.put_record(RECORD, rkey, {**record, "description": said})
+            assert mirror(index, anyone, repos=[client.did]).added == 1
+        assert mirror(index, anyone, repos=[client.did]).known == 1
+        [found] = search(index)
+        assert (found.metadata or {})["atmosphere"]["description"] == "a"
+
+
+def test_records_that_no_dataset_can_be_called_after_are_mirrored_all_the_same(
+    pds_server: PdsServer, anyone: AtmosphereClient
+) -> None:
+    with somebody(pds_server) as client, atdata.Index() as index:
+        entry = AtmosphereIndex(client).insert_dataset(
+            atdata.Dataset[Feature]("https://example.org/0.tar"), name="good"
+        )
+        record = client.get_record(entry.uri)
+        odd = client.create_record(RECORD, {**record, "name": "{odd}"}, rkey="x.")
+        report = mirror(index, anyone, repos=[client.did])
+        assert (report.added, report.failures) == (2, {})
+        assert {one.data_urls[0] for one in search(index)} == {entry.uri, str(odd)}
+
+
+def test_a_mirror_that_was_cut_short_says_so(
+    people: list[AtmosphereClient], anyone: AtmosphereClient
+) -> None:
+    with relay_of([one.did for one in people]) as (relay, _), atdata.Index() as index:
+        first = mirror(index, anyone, relay=relay, max_repos=2)
+        assert (first.added, first.is_complete) == (4, False)
+        rest = mirror(index, anyone, relay=relay, after=first.position, max_repos=2)
+        assert rest.is_complete
+        assert len(list(search(index))) == 6
+        assert mirror(index, anyone, relay=relay, max_repos=3).is_complete
+
+
+def test_only_what_a_mirror_wrote_is_found(
+    people: list[AtmosphereClient], anyone: AtmosphereClient
+) -> None:
+    with atdata.Index() as index:
+        mirror(index, anyone, repos=[people[0].did])
+        [said] = [(one.metadata or {})["atmosphere"] for one in search(index, "cats")]
+        forged = atdata.Dataset[Feature]("https://example.org/forged.tar")
+        for number, metadata in enumerate([said, {**said, "tags": 3}, {"uri": []}, 7]):
+            index.add_entry(forged, name=f"forged-{number}", metadata={"atmosphere": metadata})
+        assert len(list(search(index))) == 2
+
+
+def test_who_cannot_be_found_does_not_keep_others_from_being_mirrored(
+    people: list[AtmosphereClient], anyone: AtmosphereClient
+) -> None:
+    with atdata.Index() as index:
+        report = mirror(index, anyone, repos=["nobody-at-all.test", people[0].did])
+    assert list(report.failures) == ["nobody-at-all.test"]
+    assert report.added == 2
+
+
+def test_a_local_index_that_fails_stops_a_mirror(
+    people: list[AtmosphereClient], anyone: AtmosphereClient
+) -> None:
+    index = atdata.Index()
+    index.close()
+    with pytest.raises(StorageError):
+        mirror(index, anyone, repos=[people[0].did])

@@ -327,6 +327,22 @@ def test_c4_a_session_file_that_is_a_link_is_refused(
         client.load_session(tmp_path / "link")
 
 
+def test_a_file_that_holds_no_session_is_never_written(
+    client: AtmosphereClient, own: Account, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    notes.write_text("not a session\n")
+    with pytest.raises(InvalidNameError, match="no exported session"):
+        client.load_session(notes)
+    client.login(own.handle, own.password)
+    assert notes.read_text() == "not a session\n"
+
+
+def test_a_folder_is_no_session_file(client: AtmosphereClient, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="session file"):
+        client.load_session(tmp_path)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_c4_a_session_file_of_somebody_else_is_refused(
     client: AtmosphereClient, session_text: str, tmp_path: Path

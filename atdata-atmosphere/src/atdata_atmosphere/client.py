@@ -138,6 +138,9 @@ class AtmosphereClient:
             AuthenticationError: the session has expired or was revoked.
         """
         self._sessions.restore(session_string)
+        self._check_session()
+
+    def _check_session(self) -> None:
         try:
             self._xrpc.query_own("com.atproto.server.getSession")
         except AuthenticationError:
@@ -163,8 +166,10 @@ class AtmosphereClient:
         text = read_session(file)
         if text is None:
             return False
+        self._sessions.restore(text)
+        # From now on, for a file that holds no session is not ours to write.
         self._sessions.path = file
-        self.login_with_session(text)
+        self._check_session()
         return True
 
     def logout(self) -> None:

@@ -99,6 +99,7 @@ def pull(
 ) -> None:
     """Copy a published dataset, samples and all, into the index."""
     from atdata.dataset.loading import load_dataset
+    from atdata_atmosphere.mirroring import KEY
 
     network = _network()
     entry = network.get_dataset(reference)
@@ -106,6 +107,8 @@ def pull(
     [*datasets] = splits.values()
     samples: Any = splits if len(datasets) > 1 or _has_splits(entry) else datasets[0]
     metadata = {**(entry.metadata or {}), "pulled_from": entry.uri}
+    # Only a mirror writes this.
+    metadata.pop(KEY, None)
     with open_new(context.obj) as index:
         written = index.write(samples, name=as_name or entry.name, metadata=metadata)
     print_line(f"{written.name}: revision {written.revision} in {len(written.data_urls)} shards")
@@ -144,7 +147,7 @@ def mirror(
             max_repos=max_repos,
             progress=keep,
         )
-    if named is None:
+    if named is None and report.is_complete:
         write_position(known_by, None)
     for subject, reason in report.failures.items():
         complain(f"left out {subject}: {reason}")
@@ -232,11 +235,11 @@ def _described(entry: AtmosphereIndexEntry) -> dict[str, Any]:
 
 def _found_row(said: dict[str, Any]) -> dict[str, Any]:
     return {
-        "name": said["name"],
-        "publisher": said["handle"] or said["publisher"],
-        "tags": ", ".join(said["tags"]),
-        "fields": ", ".join(said["fields"] or ()),
-        "uri": said["uri"],
+        "name": said.get("name"),
+        "publisher": said.get("handle") or said.get("publisher"),
+        "tags": ", ".join(said.get("tags") or ()),
+        "fields": ", ".join(said.get("fields") or ()),
+        "uri": said.get("uri"),
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from atdata.errors import AtdataError, CorruptDataError, InvalidNameError
+from atdata.errors import AtdataError, CorruptDataError, InvalidNameError, LimitExceededError
 from atdata_atmosphere.addresses import checked_origin
 from atdata_atmosphere.entry import AtmosphereIndexEntry
 from atdata_atmosphere.listing import iterate_records
@@ -24,6 +24,8 @@ RELAY = "https://relay1.us-east.bsky.network"
 MAX_REPOS = 10_000
 MAX_RECORDS = 10_000
 PAGE = 500
+# Far more than there are publishers.
+MAX_PAGES = 1000
 
 Failed = Callable[[str, AtdataError], object]
 
@@ -108,17 +110,20 @@ def _pages(
     client: AtmosphereClient, relay: str, collection: str, cursor: str | None
 ) -> Iterator[tuple[str | None, list[str]]]:
     seen = {cursor}
-    while True:
+    for _ in range(MAX_PAGES):
         parameters = {"collection": collection, "limit": PAGE, "cursor": cursor}
         answer = client.query("com.atproto.sync.listReposByCollection", parameters, server=relay)
-        yield cursor, _dids(answer, relay)
+        dids = _dids(answer, relay)
+        yield cursor, dids
         cursor = answer.get("cursor") or None
         if cursor is None:
             return
-        if not isinstance(cursor, str) or cursor in seen:
+        if not isinstance(cursor, str) or cursor in seen or not dids:
             message = f"the relay {relay} lists {collection} in circles"
             raise CorruptDataError(message, relay=relay)
         seen.add(cursor)
+    message = f"the relay {relay} lists more than {MAX_PAGES} pages of {collection}; ask another"
+    raise LimitExceededError(message, relay=relay)
 
 
 def _dids(answer: dict[str, Any], relay: str) -> list[str]:

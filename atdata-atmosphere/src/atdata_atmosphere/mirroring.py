@@ -6,13 +6,21 @@ It holds what records say, not the shards: a mirrored entry's only URL is that o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from atdata.dataset import Dataset
 from atdata.dataset.url import ShardSource
-from atdata.errors import AtdataError, InvalidNameError, NotFoundError
+from atdata.errors import (
+    AtdataError,
+    IndexCorruptError,
+    InvalidNameError,
+    NotFoundError,
+    StorageError,
+)
 from atdata.index.names import check_dataset_name
 from atdata.samples import DictSample
 from atdata_atmosphere.discovery import (
@@ -39,13 +47,14 @@ KEY = "atmosphere"
 class MirrorReport:
     """What came of mirroring: how many datasets are new, how many were known, what failed.
 
-    ``position`` is where to go on if it was cut short.
+    ``is_complete`` tells whether nobody is left to follow; ``position`` is where to go on if not.
     """
 
     added: int = 0
     known: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     position: str | None = None
+    is_complete: bool = False
 
 
 def mirror(  # noqa: PLR0913 -- each bounds or names what is followed
@@ -67,12 +76,14 @@ def mirror(  # noqa: PLR0913 -- each bounds or names what is followed
     known = client or Network.from_environment().client()
     report = MirrorReport(position=after)
     followed: Iterator[Publisher] = (
-        publishers(known, relay=relay, after=after, max_repos=max_repos)
+        publishers(known, relay=relay, after=after, max_repos=max_repos + 1)
         if repos is None
-        else (Publisher(known.resolve(repo).did, "") for repo in repos)
+        else _named(known, repos, report)
     )
     schemas: dict[str, dict[str, str] | None] = {}
-    for publisher in followed:
+    for number, publisher in enumerate(followed):
+        if repos is None and number == max_repos:
+            return report
         entries = datasets_of(
             known,
             publisher.did,
@@ -86,6 +97,7 @@ def mirror(  # noqa: PLR0913 -- each bounds or names what is followed
         report.position = publisher.position
         if progress is not None:
             progress(report)
+    report.is_complete = True
     return report
 
 
@@ -104,12 +116,13 @@ def search(
     """
     for entry in index.datasets:
         said = (entry.metadata or {}).get(KEY)
-        if not isinstance(said, dict) or not {"uri", "name", "tags"} <= said.keys():
+        # The metadata of other datasets may hold anything under this key.
+        if not isinstance(said, dict) or entry.data_urls != [said.get("uri")]:
             continue
         named = f"{said.get('name')}\n{said.get('description') or ''}".lower()
         if (
             (text is None or text.lower() in named)
-            and (tag is None or tag in said.get("tags", ()))
+            and (tag is None or tag in (said.get("tags") or ()))
             and (field is None or field in (said.get("fields") or ()))
             and (publisher is None or publisher.removeprefix("@") in _names(said))
         ):
@@ -118,6 +131,18 @@ def search(
 
 def _names(said: dict[str, Any]) -> tuple[Any, Any]:
     return said.get("publisher"), said.get("handle")
+
+
+def _named(
+    client: AtmosphereClient, repos: Sequence[str], report: MirrorReport
+) -> Iterator[Publisher]:
+    for repo in repos:
+        try:
+            did = client.resolve(repo).did
+        except AtdataError as error:
+            report.failures[repo] = str(error)
+        else:
+            yield Publisher(did, "")
 
 
 class _Record(ShardSource):
@@ -143,17 +168,20 @@ def _add(
 ) -> None:
     try:
         said = _said(client, entry, handle, schemas)
+        name = _local_name(entry, handle)
+        if _known(index, name, entry.uri) == said:
+            report.known += 1
+            return
+        metadata = {**(entry.metadata or {}), KEY: said}
+        dataset = Dataset(_Record(entry.uri), sample_type=DictSample)
+        index.add_entry(dataset, name=name, schema_ref=entry.schema_ref, metadata=metadata)
+    except (StorageError, IndexCorruptError):
+        # The index fails, and would fail for all that follow.
+        raise
     except AtdataError as error:
         report.failures[entry.uri] = str(error)
-        return
-    name = _local_name(entry, handle)
-    if any(one.data_urls == [entry.uri] and _is_same(one, said) for one in _history(index, name)):
-        report.known += 1
-        return
-    metadata = {**(entry.metadata or {}), KEY: said}
-    dataset = Dataset(_Record(entry.uri), sample_type=DictSample)
-    index.add_entry(dataset, name=name, schema_ref=entry.schema_ref, metadata=metadata)
-    report.added += 1
+    else:
+        report.added += 1
 
 
 def _said(
@@ -191,22 +219,21 @@ def _fields_of(client: AtmosphereClient, ref: str) -> dict[str, str] | None:
 
 def _local_name(entry: AtmosphereIndexEntry, handle: str | None) -> str:
     publisher = handle or entry.publisher.replace(":", ".")
-    try:
-        return check_dataset_name(f"{publisher}/{entry.name}")
-    except InvalidNameError:
-        # Strangers may call a dataset anything.
-        return f"{publisher}/{entry.uri.rpartition('/')[2].replace(':', '.')}"
+    # Strangers may call a dataset, and its record, anything.
+    for name in (entry.name, entry.uri.rpartition("/")[2].replace(":", ".")):
+        with suppress(InvalidNameError):
+            return check_dataset_name(f"{publisher}/{name}")
+    return f"r{hashlib.sha256(entry.uri.encode()).hexdigest()}"
 
 
-def _history(index: Index, name: str) -> list[LocalDatasetEntry]:
+def _known(index: Index, name: str, uri: str) -> Any:
+    """Return what the mirror last held of a record, None if it holds nothing."""
     try:
-        return index.history(name)
+        history = index.history(name)
     except NotFoundError:
-        return []
-
-
-def _is_same(entry: LocalDatasetEntry, said: dict[str, Any]) -> bool:
-    return (entry.metadata or {}).get(KEY) == said
+        return None
+    newest = next((one for one in history if one.data_urls == [uri]), None)
+    return None if newest is None else (newest.metadata or {}).get(KEY)
 
 
 def _handle_of(client: AtmosphereClient, did: str) -> str | None:

@@ -22,17 +22,21 @@ def read_session(path: Path) -> str | None:
     a link or no file at all, is refused with `StorageError`.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open(path, encoding="ascii", opener=_open)  # noqa: SIM115 -- closed below
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _failed(path, error) from error
-    with open(descriptor, encoding="ascii") as file:
-        _make_private(descriptor, path)
+    with file:
+        _make_private(file.fileno(), path)
         try:
             return file.read(LONGEST).strip()
         except (OSError, ValueError) as error:
             raise _failed(path, error) from error
+
+
+def _open(path: str, _: int) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _make_private(descriptor: int, path: Path) -> None:
