@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import pickle
 import time
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.backends.wire import open_through_wire
 from tests.sample_types import items
@@ -20,9 +26,11 @@ from tests.test_documents import ROOT, run
 
 from atdata import Index
 from atdata.errors import ConflictError, CorruptDataError, StorageError
+from atdata.index import LocalDatasetEntry
 from atdata.index.bodies import is_same_body
 from atdata.index.provider import ABSENT, Delete, Key, Put
-from atdata.testing.index_providers import IndexProviderTests
+from atdata.protocols import AbstractIndex
+from atdata.testing import IndexProviderTests, IndexTests
 from atdata_postgres.provider import PostgresProvider
 
 KEY = Key("kind", "name", "")
@@ -33,6 +41,14 @@ class TestPostgresProvider(IndexProviderTests):
     @pytest.fixture
     def options(self, postgres_server: Place) -> dict[str, Any]:
         return {"provider": "postgres", "dsn": postgres_server.fresh_dsn()}
+
+
+class TestIndexInPostgres(IndexTests):
+    @pytest.fixture
+    def open_index(self, postgres_server: Place) -> Iterator[Callable[[], AbstractIndex]]:
+        dsn = postgres_server.fresh_dsn()
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(Index(dsn=dsn))
 
 
 @pytest.fixture
@@ -66,6 +82,18 @@ def test_a_number_that_jsonb_would_round_is_refused(store: PostgresProvider, num
     with pytest.raises(CorruptDataError):
         store.commit([Put(KEY, b'{"n":%s}' % number.encode())])
     store.commit([Put(KEY, ONE)])
+
+
+@given(number=st.floats(allow_nan=False, allow_infinity=False))
+@example(number=1.2345678901234567e19)
+@example(number=float(2**64))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_floats_in_metadata_are_read_back_as_the_same_json(
+    store: PostgresProvider, number: float
+) -> None:
+    entry = LocalDatasetEntry("a", "b", ["c"], {"n": number}).to_record()
+    store.commit([Put(KEY, entry)])
+    assert is_same_body(LocalDatasetEntry.from_record(store.get(KEY)).to_record(), entry)
 
 
 def test_keys_are_in_bytewise_order_whatever_the_locale_of_the_database(dsn: str) -> None:
@@ -109,6 +137,8 @@ def test_people_find_datasets_and_schemas_with_sql(dsn: str) -> None:
     [
         b"{}",
         b'{"revision":"x","created_at":"yesterday","shards":5,"metadata":null}',
+        b'{"created_at":"2024-99-99T00:00:00Z","createdAt":"2024-02-30T00:00:00Z"}',
+        b'{"shards":[%s]}' % b",".join([b'{"bytes":999999999999999}'] * 10_000),
         b'{"revision":1e300,"created_at":7,"shards":[1,{"bytes":"x"}],"data_urls":{}}',
     ],
 )
@@ -118,6 +148,51 @@ def test_an_odd_record_does_not_break_the_views(
     store.commit([Put(Key("dataset", "odd", ""), body), Put(Key("schema", "odd", "1"), body)])
     assert len(_select(dsn, "SELECT * FROM atdata_datasets")) == 1
     assert len(_select(dsn, "SELECT * FROM atdata_schemas")) == 1
+
+
+TIMES = [
+    *("00:00:00Z", "23:59:59.999999999+14:59", "12:34-08:00", "12:34:56.7", "24:00:00Z", "12:60Z"),
+    *("00:00:60Z", "00:00:00+24:00", "00:00:00 PST", "1:00", "", "00:00:00Z\n", "00:00Zz"),
+]
+
+
+def test_the_views_tell_each_time_that_there_is_and_null_for_others(
+    store: PostgresProvider, dsn: str
+) -> None:
+    years = (0, 1, 4, 1900, 2000, 2023, 2024, 2100, 9999)
+    parts = product(years, range(14), range(33))
+    times = {f"{year:04}-{month:02}-{day:02}T00:00:00Z" for year, month, day in parts}
+    times |= {f"2024-02-29T{time}" for time in TIMES}
+    bodies = {time: json.dumps({"created_at": time, "createdAt": time}).encode() for time in times}
+    store.commit(Put(Key("dataset", time, ""), body) for time, body in bodies.items())
+    store.commit(Put(Key("schema", time, "1"), body) for time, body in bodies.items())
+    expected = {time for time in times if time.endswith("T00:00:00Z") and _is_date(time[:10])}
+    expected |= {f"2024-02-29T{time}" for time in TIMES[:4]}
+    for view in ("atdata_datasets", "atdata_schemas"):
+        query = f"SELECT name FROM {view} WHERE extract(epoch FROM created_at) IS NOT NULL"
+        assert {name for (name,) in _select(dsn, query)} == expected
+
+
+def _is_date(text: str) -> bool:
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+@given(moment=st.datetimes(timezones=st.timezones()))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_the_views_tell_the_times_that_python_writes(
+    store: PostgresProvider, dsn: str, moment: dt.datetime
+) -> None:
+    written = moment.isoformat()
+    # Before standard time, offsets had seconds.
+    assume(written[-3] == ":" and written[-6] in "+-")
+    body = json.dumps({"created_at": written}).encode()
+    store.commit([Put(Key("dataset", "mine", ""), body)])
+    query = f"SELECT created_at = '{written}'::timestamptz FROM atdata_datasets"
+    assert _select(dsn, query) == [(True,)]
 
 
 def _sessions(place: Place, name: str) -> list[str]:
@@ -152,6 +227,19 @@ def _wait_for(place: Place, name: str, states: list[str]) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_many_threads_share_five_connections(postgres_server: Place, dsn: str) -> None:
+    name = "test-pool"
+    provider = PostgresProvider(make_conninfo(dsn, application_name=name))
+    with closing(provider), ThreadPoolExecutor(12) as threads:
+        with psycopg.connect(dsn) as other:
+            other.execute("LOCK TABLE atdata_records")
+            waiting = [threads.submit(provider.scan, "kind") for _ in range(12)]
+            assert _wait_for(postgres_server, name, ["active"] * 5)
+            time.sleep(0.2)
+            assert _sessions(postgres_server, name) == ["active"] * 5
+        assert [one.result() for one in waiting] == [[]] * 12
 
 
 def test_what_the_dsn_says_of_the_session_wins(postgres_server: Place, dsn: str) -> None:

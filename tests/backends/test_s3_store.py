@@ -192,7 +192,7 @@ def test_c1_neither_repr_nor_vars_show_a_secret() -> None:
 
 
 def identity(**options: Any) -> str:
-    return S3DataStore(KEYS, bucket="bucket", prefix="a", **options).identify()
+    return str(S3DataStore(KEYS, bucket="bucket", prefix="a", **options).identify())
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ class PostgresProvider(SQLProvider):
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
             pool_size=POOL_SIZE,
+            max_overflow=0,
             hide_parameters=True,
             use_native_hstore=False,
         )

@@ -112,6 +112,33 @@ def test_what_is_no_record_is_corrupt(body: bytes) -> None:
         LocalDatasetEntry.from_record(body)
 
 
+@pytest.mark.parametrize(("digits", "number"), [(20, 1e20), (23, 1e23), (300, 1e300)])
+def test_a_float_that_a_database_wrote_as_an_integer_is_read_as_the_float(
+    digits: int, number: float
+) -> None:
+    entry = LocalDatasetEntry("a", "b", ["c"], {"n": number, "m": -number})
+    integer = b"1" + b"0" * digits
+    body = entry.to_record().replace(json.dumps(number).encode(), integer)
+    assert integer in body
+    read = LocalDatasetEntry.from_record(body)
+    assert read.metadata == {"n": number, "m": -number}
+    assert read == entry
+
+
+@pytest.mark.parametrize("number", [2**64 + 1, -(2**63) - 1, 10**400])
+def test_other_integers_beyond_64_bits_are_refused(number: int) -> None:
+    with pytest.raises(FieldError, match="beyond 64 bits"):
+        LocalDatasetEntry("a", "b", ["c"], {"n": number})
+    body = LocalDatasetEntry("a", "b", ["c"], {"n": 0.5}).to_record()
+    with pytest.raises(CorruptDataError, match="beyond 64 bits"):
+        LocalDatasetEntry.from_record(body.replace(b"0.5", str(number).encode()))
+
+
+def test_an_integer_given_by_a_user_beyond_64_bits_is_refused_even_if_it_is_a_float() -> None:
+    with pytest.raises(FieldError, match="beyond 64 bits"):
+        LocalDatasetEntry("a", "b", ["c"], {"n": 10**20})
+
+
 def test_the_protocol_of_entries_is_satisfied() -> None:
     assert isinstance(LocalDatasetEntry("mine", REF, URLS), atdata.IndexEntry)
     assert not isinstance(object(), atdata.IndexEntry)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import msgpack
 
 from atdata.errors import CorruptDataError, FieldError, LimitExceededError
-from atdata.index.metadata import to_json_object
+from atdata.index.metadata import read_json, to_json_object
 
 MAX_METADATA_BYTES = 100_000
 
@@ -72,7 +71,7 @@ def _to_bytes(value: Any, where: str) -> bytes | None:
 def _unpack(raw: bytes, where: str) -> Any:
     try:
         if raw.startswith(b"{"):
-            return json.loads(raw)
+            return read_json(raw)
         return msgpack.unpackb(raw)
     # msgpack's own errors are ValueErrors; StackError and the like derive from them too.
     except (ValueError, RecursionError) as error:

@@ -73,11 +73,12 @@ SAMPLES = [
     ),
 ]
 
-# Whatever the backend: no floats, for which records on the network have no place.
-METADATA = {
+METADATA: dict[str, Any] = {
     "source": "é🦆 'quoted'",
     "count": 2**40,
     "negative": -1,
+    # A database may write some of these as integers.
+    "floats": [0.5, -0.0, 1e-7, 1e16, 1e20, -1e23, 1e300],
     "flag": True,
     "tags": ["a", "b", ""],
     "nested": {"deep": [{"er": "x"}, []], "empty": {}},
