@@ -18,6 +18,7 @@ from tests.services.redis_server import Launcher, OwnServer, Place
 
 from atdata import Index
 from atdata.errors import ConflictError, IndexCorruptError, NotFoundError, StorageError
+from atdata.index import LocalDatasetEntry
 from atdata.index.provider import ABSENT, Delete, Key, Put
 from atdata_redis.provider import RedisProvider
 
@@ -201,15 +202,24 @@ def test_a_user_with_the_documented_rights_has_all_that_is_needed(
 ) -> None:
     server = redis_launcher.start_durable()
     rights = _documented_rights()
-    # The first opening looks for what earlier releases left.
-    Index(**_add_user(server, *rights, "~Local*", "+scan", "+hgetall")).close()
-    with Index(**_add_user(server, "resetkeys", "-scan", "-hgetall", *rights)) as index:
+    with Index(**_add_user(server, *rights)) as index:
         provider = index.provider
         provider.commit([Put(KEY, ONE, ABSENT), Put(Key("k", "b", ""), ONE)])
         provider.commit([Delete(Key("k", "b", ""), ONE)])
         assert provider.scan("kind", reverse=True) == provider.scan("kind") == [(KEY, ONE)]
         with pytest.raises(ConflictError):
             provider.commit([Put(KEY, ONE, ABSENT)])
+
+
+def test_a_user_who_may_list_keys_takes_over_what_an_earlier_release_left(
+    redis_launcher: Launcher,
+) -> None:
+    server = redis_launcher.start_durable()
+    with server.client() as client:
+        LocalDatasetEntry("old", "atdata://local/schema/S@1.0.0", ["a.tar"]).write_to(client)
+    more = "~Local*", "+scan", "+hgetall"
+    with Index(**_add_user(server, *_documented_rights(), *more)) as index:
+        assert index.get_dataset("old").data_urls == ["a.tar"]
 
 
 def test_a_user_without_the_right_to_write_changes_nothing(redis_launcher: Launcher) -> None:
