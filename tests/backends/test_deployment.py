@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
 import yaml
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.core.index.kinds import Note, notes
 from tests.documents.blocks import blocks_of
 from tests.services.postgres_server import Place
@@ -190,6 +196,34 @@ def test_the_module_that_connects_does_so(
             .startswith(f"s3://{bucket['bucket']}/datasets/{shard_name('mine', '', 0)[:10]}")
         )
         assert read(index) == ["a"]
+
+
+def test_the_job_that_cleans_takes_its_secrets_from_a_script(
+    postgres_server: Place, s3_server: S3Server, bucket: dict[str, Any], tmp_path: Path
+) -> None:
+    (index,) = re.findall("ATDATA_INDEX='(.*)'", text := block("cleaner.sh"))
+    parts = conninfo_to_dict(postgres_server.fresh_dsn())
+    dsn = f"postgresql:///?{urlencode(parts, quote_via=quote)}"
+    Index(dsn=dsn, data_store=LocalDiskStore(tmp_path / "shards")).close()
+    for old, new in (
+        (f"'{index}'", shlex.quote(dsn)),
+        ("ACCESS_KEY_ID='...'", f"ACCESS_KEY_ID={shlex.quote(s3_server.access_key)}"),
+        ("ACCESS_KEY='...'", f"ACCESS_KEY={shlex.quote(s3_server.secret_key)}"),
+        ("s3://team/", f"s3://{bucket['bucket']}/"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    script = tmp_path / "cleaner.sh"
+    script.write_text(text)
+    script.chmod(0o700)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "AWS_ENDPOINT_URL": s3_server.endpoint}
+    done = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # What is on the line of a command is there for everybody to see.
+    commands = [line for line in text.splitlines() if line.startswith("exec ")]
+    assert not re.search(r"--index|\$", f"{commands} {block('crontab')}")
+    assert block("crontab").split()[-1].endswith("/cleaner.sh")
 
 
 def test_an_entry_is_as_large_as_is_said(tmp_path: Path) -> None:
