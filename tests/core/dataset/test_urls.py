@@ -15,7 +15,7 @@ from tests.sample_types import Item, items
 from tests.shard_files import write_shard, write_shards
 
 from atdata import AtdataError, Dataset, DataSource, URLSource, load_dataset
-from atdata.dataset.braces import expand_all
+from atdata.dataset.braces import as_patterns, expand_all
 from atdata.errors import (
     InvalidNameError,
     LimitExceededError,
@@ -257,3 +257,9 @@ def test_a_source_opens_only_its_own_shards(tmp_path: Path) -> None:
         URLSource(one).open_shard(two)
     with URLSource(one).open_shard(one) as stream:
         assert stream.read() == Path(one).read_bytes()
+
+
+def test_a_pattern_is_kept_only_where_it_stands_for_the_same_shards() -> None:
+    assert as_patterns("x-{0..1}.tar", ["x-0.tar", "x-1.tar"]) == ["x-{0..1}.tar"]
+    source = URLSource(["x-a,b.tar", "x-c.tar"])
+    assert as_patterns(source.url, source.list_shards()) == ["x-a,b.tar", "x-c.tar"]

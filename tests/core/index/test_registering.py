@@ -9,7 +9,7 @@ import msgpack
 import pytest
 from tests.core.index.kinds import Note, PlainStore, Point, files, points
 
-from atdata import Dataset, Index, LocalDiskStore, load_dataset
+from atdata import Dataset, Index, LocalDiskStore, URLSource, load_dataset
 from atdata.dataset import DatasetDict
 from atdata.errors import EmptyDatasetError, InvalidNameError, SampleTypeError
 from atdata.index.cids import entry_cid
@@ -193,3 +193,8 @@ def test_c2_a_url_with_credentials_is_not_registered(index: Index, url: str) -> 
         index.add_entry(Dataset[Point](url), name="mine")
     assert "hunter2" not in str(caught.value)
     assert index.list_datasets() == []
+
+
+def test_shards_whose_urls_are_no_pattern_are_registered_one_by_one(index: Index) -> None:
+    urls = ["a,b.tar", "c.tar"]
+    assert index.add_entry(Dataset[Point](URLSource(urls)), name="mine").data_urls == urls

@@ -60,6 +60,15 @@ def join_urls(urls: Sequence[str]) -> str:
     return f"{start}{{{','.join(middles)}}}{end}"
 
 
+def as_patterns(pattern: str, shards: Sequence[str]) -> list[str]:
+    """Return a pattern if it stands for exactly these shards, else the shards themselves.
+
+    One whose URLs hold commas or braces may stand for others.
+    """
+    is_exact = not _has_braces(pattern) or expand_braces(pattern) == list(shards)
+    return [pattern] if is_exact else list(shards)
+
+
 def common_start(texts: Sequence[str]) -> str:
     """Return the longest start that all texts share."""
     return os.path.commonprefix(texts)  # noqa: RUF071 -- by character, as brace patterns are

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from atdata import plugins
 from atdata.dataset import Dataset, as_source
+from atdata.dataset.braces import as_patterns
 from atdata.dataset.url import has_secret, redacted
 from atdata.errors import InvalidNameError, NotFoundError, SampleTypeError
 from atdata.index.copying import Recipient
@@ -182,7 +183,8 @@ class Index:
             )
         metadata = to_json_object(ds.metadata if metadata is None else metadata, name)
         ref = schema_ref or self._schemas.ensure(ds.sample_type).ref
-        return self._datasets.add(LocalDatasetEntry(name, ref, [ds.url], metadata))
+        urls = as_patterns(ds.url, ds.list_shards())
+        return self._datasets.add(LocalDatasetEntry(name, ref, urls, metadata))
 
     def get_dataset(self, ref: str) -> LocalDatasetEntry:
         """Return the newest revision of a dataset, or that of ``name@revision``.
