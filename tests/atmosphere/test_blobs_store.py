@@ -34,7 +34,7 @@ from atdata.errors import (
 from atdata.shards import ShardWriter
 from atdata.stores import ShardInfo
 from atdata_atmosphere.network import Network
-from atdata_atmosphere.records.blob_refs import blob_cid
+from atdata_atmosphere.records.blob_refs import blob_cid, parse_url
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +221,34 @@ def test_a_server_that_fails_now_and_then_is_asked_again(
     source.pds_endpoint = proxy.url
     proxy.commit("getBlob", status(503, retry_after="0"))
     assert len(list(atdata.Dataset[Feature](source))) == 100
+
+
+def test_x5_more_shards_than_a_record_names_are_refused_while_they_are_uploaded(
+    proxy: FaultProxy, proxied: AtmosphereClient, dataset: atdata.Dataset[Feature]
+) -> None:
+    with pytest.raises(LimitExceededError, match="maxcount or maxsize"):
+        PDSBlobStore(proxied).write_samples(dataset, "x", maxcount=1, at_most=2)
+    assert proxy.count("uploadBlob") == 3
+
+
+def test_a_blob_is_fetched_without_looking_for_its_owners_handle_and_within_its_size(
+    proxy: FaultProxy, proxied: AtmosphereClient, dataset: atdata.Dataset[Feature]
+) -> None:
+    [url, *_] = published(proxied, dataset)
+    did, cid = parse_url(url)
+    network = Network(plc_url=proxy.url, base_url=proxy.url, allow_private=True)
+    before = proxy.count("resolveHandle")
+    with BlobSource.from_urls([url], network=network).open_shard(url) as shard:
+        size = len(shard.read())
+    assert proxy.count("resolveHandle") == before
+    ref = {"$type": "blob", "ref": {"$link": cid}, "mimeType": "x/y", "did": did}
+    for declared in (size, size - 1):
+        source = BlobSource.from_refs([{**ref, "size": declared}], network=network)
+        if declared == size:
+            source.open_shard(url).close()
+        else:
+            with pytest.raises(LimitExceededError):
+                source.open_shard(url)
 
 
 def test_sources_are_values(client: AtmosphereClient, pds_server: PdsServer) -> None:

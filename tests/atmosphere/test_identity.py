@@ -329,6 +329,21 @@ def test_a_handle_that_neither_dns_nor_a_server_knows_is_nobodys(
     assert names.texts == {}
 
 
+def test_without_a_network_it_is_not_said_that_somebody_does_not_exist(
+    names: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _addresses(monkeypatch, None)
+    resolver = dns.resolver.get_default_resolver()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver.port = silent.getsockname()[1]
+        with (
+            closing(AtmosphereClient(max_wait=1)) as client,
+            pytest.raises(StorageError, match="name server"),
+        ):
+            client.resolve("alice.example.org")
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "10.1.2.3"])
 def test_n1_a_handle_whose_server_is_not_public_is_refused(
     names: NameServer, monkeypatch: pytest.MonkeyPatch, address: str

@@ -17,6 +17,8 @@ from atdata.atmosphere import AtmosphereClient, AtmosphereIndex, DatasetPublishe
 from atdata.errors import (
     ConflictError,
     FieldError,
+    InvalidNameError,
+    LimitExceededError,
     NotFoundError,
     SampleTypeError,
     UntrustedInputError,
@@ -103,6 +105,16 @@ SECRETS = [
     "https://b.s3.amazonaws.com/x.tar?X-Amz-Signature=hunter2&X-Amz-Expires=60",
     "https://storage.example.org/x.tar?token=hunter2",
     "https://x.blob.core.windows.net/c/x.tar?sig=hunter2",
+    *(
+        f"https://example.org/x.tar?{query}=hunter2"
+        for query in ("jwt", "pwd", "sessionid", "session", "code", "a=1;sig", "a=1&%73ig")
+    ),
+    "https://example.org/x.tar#hunter2",
+    *(
+        f"https://{host}/x.tar"
+        for host in ("nas", "nas.lan", "nas.corp", "nas.home", "nas.internal", "nas.local")
+    ),
+    *("https://nas.home.arpa/x.tar", "https://[5f00::1]/x.tar", "https://[3fff::1]/x.tar"),
     "gs://bucket/x.tar",
     "pipe:cat x.tar",
 ]
@@ -182,3 +194,36 @@ def test_a_local_file_is_published_only_with_its_samples(
     assert entry.license == "MIT"
     with pytest.raises(SampleTypeError, match="other samples"):
         AtmosphereIndex(client).insert_dataset(dataset.take(2), name="x")
+
+
+def test_no_schema_is_published_before_all_is_checked(
+    local: atdata.Index, pds_server: PdsServer
+) -> None:
+    dataset = atdata.Dataset[Feature](PUBLIC)
+    local.insert_dataset(dataset, name="d")
+    with somebody(pds_server) as client:
+        store = PDSBlobStore(client)
+        publisher = DatasetPublisher(client)
+        for refused in (
+            lambda: local.promote("d", client, tags=["x"] * 31),
+            lambda: local.promote("d", client, name="@x/y"),
+            lambda: local.promote("d", client, data_store=store, name="@x/y"),
+            lambda: local.promote("d", client, data_store=store, license="x" * 201),
+            lambda: publisher.publish(dataset, name="d", description="x" * 5001),
+        ):
+            with pytest.raises((FieldError, InvalidNameError, LimitExceededError)):
+                refused()
+        assert AtmosphereIndex(client).list_schemas() == []
+        for _ in range(2):
+            publisher.publish(dataset, name="d")
+        assert len(AtmosphereIndex(client).list_schemas()) == 1
+
+
+def test_shards_whose_urls_are_no_pattern_are_published_one_by_one(
+    client: AtmosphereClient,
+) -> None:
+    urls = ["https://example.org/a,b.tar", "https://example.org/c.tar"]
+    entry = AtmosphereIndex(client).insert_dataset(
+        atdata.Dataset[Feature](atdata.URLSource(urls)), name="commas"
+    )
+    assert entry.data_urls == urls

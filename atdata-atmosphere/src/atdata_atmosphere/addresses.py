@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 from atdata.errors import UntrustedInputError
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+# What has been given out of IPv6, and what of it is for documents.
+_GLOBAL = IPv6Network("2000::/3")
+_DOCUMENTATION = IPv6Network("3fff::/20")
+_PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".corp", ".home", ".home.arpa")
 _NAT64 = IPv6Network("64:ff9b::/96")
 REMEDY = "pass allow_private=True if this server is meant"
 
@@ -17,7 +21,7 @@ REMEDY = "pass allow_private=True if this server is meant"
 def is_public(address: str) -> bool:
     """Tell whether an IP address, also one wrapped in IPv6, is reachable for everyone."""
     ip = _unwrapped(ip_address(address.partition("%")[0]))
-    if isinstance(ip, IPv6Address) and ip.is_site_local:
+    if isinstance(ip, IPv6Address) and (ip not in _GLOBAL or ip in _DOCUMENTATION):
         return False
     return ip.is_global and not ip.is_multicast
 
@@ -75,7 +79,7 @@ def _check_literal(url: str, host: str, *, allow_private: bool) -> None:
     try:
         is_private = not is_public(name)
     except ValueError:
-        is_private = name == "localhost" or name.endswith((".localhost", ".local", ".internal"))
+        is_private = "." not in name or name.endswith(_PRIVATE_NAMES)
     if is_private:
         raise _refused(url, f"{host} is not a public address; {REMEDY}")
 

@@ -82,13 +82,25 @@ class PDSBlobStore:
         maxsize: float | None = None,
         *,
         split: str | None = None,
+        at_most: int | None = None,
     ) -> list[ShardInfo]:
-        """Upload packable samples as shards and return what is known of each."""
+        """Upload packable samples as shards and return what is known of each.
+
+        ``LimitExceededError`` as soon as there are more than ``at_most``.
+        """
         wanted = int(FIRST_LIMIT if maxsize is None else maxsize)
         if maxcount < 1 or wanted < 1:
             raise ValueError("maxcount and maxsize are at least 1")
         packed = ((f"{number:09d}", one.packed) for number, one in enumerate(samples))
-        shards = list(_Upload(self, maxcount, wanted, split).run(packed))
+        shards: list[ShardInfo] = []
+        for shard in _Upload(self, maxcount, wanted, split).run(packed):
+            if len(shards) == at_most:
+                raise LimitExceededError(
+                    f"the samples below {prefix!r} make more shards than one record names; "
+                    "give a larger maxcount or maxsize, or publish them as several datasets",
+                    limit=at_most,
+                )
+            shards.append(shard)
         if not shards:
             raise EmptyDatasetError(
                 f"there are no samples to write below {prefix!r}", prefix=prefix

@@ -7,19 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from atdata.dataset import Dataset
+from atdata.dataset.braces import as_patterns
 from atdata.dataset.metadata import MAX_BYTES, read_metadata
 from atdata.errors import FieldError, SampleTypeError
+from atdata.samples import Schema
 from atdata_atmosphere.listing import first_values
 from atdata_atmosphere.records.blob_refs import TAR
 from atdata_atmosphere.records.collections import DATASET, expect_kind
 from atdata_atmosphere.records.datasets import (
     DatasetRecord,
     Description,
+    check_described,
     dataset_to_record,
     read_dataset,
 )
 from atdata_atmosphere.records.storage import MAX_URL, blob_storage, external_storage
-from atdata_atmosphere.schemas import SchemaPublisher
+from atdata_atmosphere.schemas import publish_version
 from atdata_atmosphere.sources import Expected, NetworkSource, expectations
 from atdata_atmosphere.trust import check_allowed, check_publishable
 from atdata_atmosphere.uri import AtUri
@@ -53,9 +56,10 @@ class DatasetPublisher:
         schema_version: str = "1.0.0",
         rkey: str | None = None,
     ) -> AtUri:
-        """Publish a dataset where its shards lie, and its schema unless that is given.
+        """Publish a dataset where its shards lie, and its schema unless that is given or published.
 
         Raises:
+            ConflictError: the schema's version is published with other fields.
             ValueError: there is no schema, or the shards are not at public addresses.
             SampleTypeError: the dataset is a view, filtered or otherwise not what its shards hold.
         """
@@ -67,13 +71,14 @@ class DatasetPublisher:
             )
         urls = urls_of(dataset)
         check_publishable(urls, self._allow)
+        said = Description(description, tags, license, dataset.metadata)
+        check_described(name, said, urls)
         if schema_uri is None:
             if not auto_publish_schema:
                 message = f"{name!r} needs schema_uri=, or auto_publish_schema=True"
                 raise FieldError(message, field="schemaRef")
-            publisher = SchemaPublisher(self._client)
-            schema_uri = publisher.publish(dataset.sample_type, version=schema_version)
-        said = Description(description, tags, license, dataset.metadata)
+            schema = Schema.from_type(dataset.sample_type)
+            schema_uri = publish_version(self._client, schema, schema_version)
         return self._create(urls, schema_uri, name, said, rkey)
 
     def publish_with_urls(  # noqa: PLR0913 -- documented so
@@ -116,7 +121,7 @@ class DatasetPublisher:
         """
         said = Description(description, tags, license, metadata)
         # What is wrong with these must not come out after the upload.
-        dataset_to_record(name, str(schema_uri), external_storage(["https://x.org"]), said)
+        check_described(name, said)
         refs = [self._client.upload_blob(blob, mime_type) for blob in blobs]
         record = dataset_to_record(name, str(schema_uri), blob_storage(refs), said)
         return self._client.create_record(DATASET, record, rkey=rkey)
@@ -135,8 +140,8 @@ class DatasetPublisher:
 
 def urls_of(dataset: Dataset[Any]) -> list[str]:
     """Return what a dataset is read from: one pattern, unless that is too long for a record."""
-    pattern = dataset.url
-    return [pattern] if len(pattern.encode()) <= MAX_URL else dataset.list_shards()
+    urls = as_patterns(dataset.url, dataset.list_shards())
+    return urls if all(len(url.encode()) <= MAX_URL for url in urls) else dataset.list_shards()
 
 
 class DatasetLoader:

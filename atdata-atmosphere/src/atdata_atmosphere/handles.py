@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from atdata.errors import LimitExceededError, NotFoundError, StorageError, UntrustedInputError
+import httpx
+
+from atdata.errors import (
+    AtdataError,
+    LimitExceededError,
+    NotFoundError,
+    StorageError,
+    UntrustedInputError,
+)
 from atdata_atmosphere.syntax import is_did
 from atdata_atmosphere.web import Ask, Web
 
@@ -39,14 +47,25 @@ class HandleLookup:
             raise UntrustedInputError(f"nobody's handle ends in .{last}: {handle}", handle=handle)
         if last == "test":
             return self._checked(handle, self._from_pds(handle))
-        found = self._from_dns(handle)
-        return self._checked(handle, self._from_web(handle) if found is None else found)
+        return self._checked(handle, self._from_anywhere(handle))
 
     def _checked(self, handle: str, did: str) -> str:
         if not is_did(did) or not did.startswith(("did:plc:", "did:web:")):
             message = f"{handle} leads to {did[:100]!r}, which is no DID that can be looked up"
             raise UntrustedInputError(message, handle=handle)
         return did
+
+    def _from_anywhere(self, handle: str) -> str:
+        unanswered = None
+        try:
+            found = self._from_dns(handle)
+        except StorageError as error:
+            found, unanswered = None, error
+        try:
+            return self._from_web(handle) if found is None else found
+        except NotFoundError as error:
+            # A name server that does not answer might have known.
+            raise unanswered or error from error
 
     def _from_pds(self, handle: str) -> str:
         if self._pds is None:
@@ -66,7 +85,7 @@ class HandleLookup:
         try:
             answer = self._web.read(Ask(url, max_bytes=MAX_ANSWER, attempts=ATTEMPTS))
         except (NotFoundError, StorageError, LimitExceededError) as error:
-            if getattr(error, "status", 0) >= 500:
+            if _is_passing(error):
                 raise
             raise _nobody(handle) from error
         return answer.decode("ascii", errors="replace").strip()
@@ -83,14 +102,26 @@ class HandleLookup:
 def _texts(name: str) -> list[str]:
     # 30 ms, and many look-ups are of DIDs.
     import dns.exception
+    import dns.name
     import dns.resolver
 
     try:
         answer = dns.resolver.resolve(name, "TXT", lifetime=DNS_SECONDS, search=False)
-    except (dns.exception.DNSException, OSError):
-        # Without an answer the handle's own server still has one.
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.name.NameTooLong):
+        # The handle's own server may still have an answer.
         return []
+    except (dns.exception.DNSException, OSError) as error:
+        message = f"no name server says who {name} is; check the network, or try again"
+        raise StorageError(message, name=name) from error
     return [b"".join(entry.strings).decode("ascii", errors="replace") for entry in answer]
+
+
+def _is_passing(error: AtdataError) -> bool:
+    """Tell whether a server may answer another time; one that cannot be reached is none."""
+    if not isinstance(error, StorageError) or isinstance(error.__cause__, httpx.ConnectError):
+        return False
+    status = error.details.get("status")
+    return status is None or status == 429 or status >= 500
 
 
 def _nobody(handle: str) -> NotFoundError:

@@ -17,7 +17,7 @@ from atdata_atmosphere.listing import iterate_records
 from atdata_atmosphere.lookup import find_dataset, find_schema
 from atdata_atmosphere.publishing import publish_in_blobs
 from atdata_atmosphere.records.collections import DATASET, expect_kind
-from atdata_atmosphere.records.datasets import Description, dataset_to_record
+from atdata_atmosphere.records.datasets import Description, check_described, dataset_to_record
 from atdata_atmosphere.records.schemas import record_to_schema
 from atdata_atmosphere.records.storage import external_storage
 from atdata_atmosphere.schemas import publish_version
@@ -94,7 +94,7 @@ class AtmosphereIndex:
         )
         schema = Schema.from_type(_first(splits).sample_type)
         # What is wrong with these must not come out after the upload.
-        dataset_to_record(name, "at://x", external_storage(["https://x.org"]), said)
+        check_described(name, said)
         if self._data_store is None:
             storage = self._where_it_lies(ds)
             uri = self._create(name, self._schema_uri(schema, schema_ref), storage, said)

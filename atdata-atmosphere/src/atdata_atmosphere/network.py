@@ -54,6 +54,10 @@ class Network:
         """Return who goes by a handle or DID."""
         return _resolver(self).resolve(name)
 
+    def home(self, did: str) -> str:
+        """Return the server of a DID, whose handle is not looked for."""
+        return _resolver(self).home(did)[1]
+
 
 @functools.cache
 def _web(network: Network) -> Web:

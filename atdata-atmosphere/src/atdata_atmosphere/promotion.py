@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from atdata.dataset.braces import expand_all
 from atdata.dataset.loading import entry_datasets
 from atdata.errors import FieldError
+from atdata.index.names import check_dataset_name
 from atdata_atmosphere.index import AtmosphereIndex
 from atdata_atmosphere.lookup import versions_of
 from atdata_atmosphere.records.collections import DATASET
-from atdata_atmosphere.records.datasets import Description, dataset_to_record
+from atdata_atmosphere.records.datasets import Description, check_described, dataset_to_record
 from atdata_atmosphere.records.shard_facts import ShardFacts
 from atdata_atmosphere.records.storage import external_storage
 from atdata_atmosphere.schemas import publish_version
@@ -44,6 +45,7 @@ def promote_to_atmosphere(  # noqa: PLR0913 -- documented so
     be published although not everybody can open them.
 
     Raises:
+        InvalidNameError: the name cannot be referred to.
         NotFoundError: the index has no such schema.
         ValueError: the entry has no URLs.
         UntrustedInputError: a URL is a local path, private, or has a password or signature in it.
@@ -56,9 +58,14 @@ def promote_to_atmosphere(  # noqa: PLR0913 -- documented so
         )
     schema = local_index.get_schema_record(local_entry.schema_ref)
     said = _said(local_entry, description, tags, license)
+    named = check_dataset_name(name or local_entry.name)
+    # A schema stays once it is published, so that comes after everything is checked.
     if data_store is None:
         urls = [_public_url(local_index, url) for url in urls]
         check_publishable(urls, check_allowed(allow))
+        check_described(named, said, urls)
+    else:
+        check_described(named, said)
     uri = publish_version(
         atmosphere_client,
         schema.schema,
@@ -66,7 +73,6 @@ def promote_to_atmosphere(  # noqa: PLR0913 -- documented so
         description=schema.description,
         metadata=schema.metadata,
     )
-    named = name or local_entry.name
     if data_store is not None:
         target = AtmosphereIndex(atmosphere_client, data_store=data_store, allow=allow)
         return _copy(_splits(local_entry, local_index), target, named, uri, said)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from atdata_atmosphere.blobs import PDSBlobStore
     from atdata_atmosphere.uri import AtUri
 
+# A record takes a megabyte, and 250 bytes for each shard.
+MAX_SHARDS = 3500
+
 
 def publish_in_blobs(
     store: PDSBlobStore,
@@ -52,11 +55,11 @@ def _upload(
     options: Mapping[str, Any],
 ) -> list[ShardInfo]:
     given = {"prefix": name, **options}
-    return [
-        shard
-        for split, ds in splits.items()
-        for shard in store.write_samples(ds, split=split or None, **given)
-    ]
+    shards: list[ShardInfo] = []
+    for split, ds in splits.items():
+        room = MAX_SHARDS - len(shards)
+        shards += store.write_samples(ds, split=split or None, at_most=room, **given)
+    return shards
 
 
 def _publish(

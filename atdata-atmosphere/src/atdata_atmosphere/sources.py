@@ -134,6 +134,7 @@ class BlobSource(ShardSource):
         network: Network | None = None,
     ) -> None:
         self.blob_refs = [_simple(ref) for ref in blob_refs]
+        self._sizes = [BlobRef.from_record(ref, "a blob reference").size for ref in blob_refs]
         self.pds_endpoint = pds_endpoint
         self._network = network or Network.from_environment()
 
@@ -173,9 +174,10 @@ class BlobSource(ShardSource):
             CorruptDataError: the bytes are not those of the CID.
         """
         parse_url(shard_id)
-        if shard_id not in self.list_shards():
+        sizes = dict(zip(self.list_shards(), self._sizes, strict=True))
+        if shard_id not in sizes:
             raise ShardNotFoundError(f"{shard_id} is not a shard of {self!r}", shard=shard_id)
-        return open_blob(self._network, shard_id, self.pds_endpoint)
+        return open_blob(self._network, shard_id, self.pds_endpoint, sizes[shard_id])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BlobSource):
@@ -191,7 +193,7 @@ class BlobSource(ShardSource):
 
 def blob_address(network: Network, did: str, cid: str, endpoint: str | None = None) -> str:
     """Return the web address at which a blob is read."""
-    origin = endpoint or network.resolve(did).pds
+    origin = endpoint or network.home(did)
     return f"{origin.rstrip('/')}{GET_BLOB}?did={did}&cid={cid}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Literal
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from atdata.dataset.braces import expand_braces
 from atdata.dataset.url import redacted
@@ -18,7 +18,9 @@ Way = Literal["blob", "web", "bucket", "allowed"]
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _BUCKET = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^\s?#]+)")
 # What the parameters of signed URLs are called, by all who sign them.
-_SECRET = re.compile(r"sig|token|secret|passw|credential|key|auth|expires", re.IGNORECASE)
+_SECRET = re.compile(
+    r"sig|token|secret|passw|pwd|credential|key|auth|jwt|session|expires|\Acode\Z", re.IGNORECASE
+)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0]")
 
 
@@ -91,7 +93,11 @@ def _check_publishable(url: str) -> None:
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise _unpublishable(url, "it has a user or password in it")
-    if any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+    if "#" in url:
+        raise _unpublishable(url, "it has a fragment, which may be secret and no server sees")
+    # Some servers separate parameters by semicolons.
+    names = (unquote(part.partition("=")[0]) for part in re.split("[&;]", parts.query))
+    if any(map(_SECRET.search, names)):
         raise _unpublishable(url, "it is signed, so it gives access and will expire")
     if scheme == "https":
         try:
@@ -137,7 +143,7 @@ def _unreferenced(url: str) -> UntrustedInputError:
 
 
 def _unpublishable(url: str, reason: str) -> UntrustedInputError:
-    shown = redacted(url)[:200]
+    shown = redacted(url).partition("#")[0][:200]
     return UntrustedInputError(
         f"{shown!r} is not published: {reason}; copy the shards where everybody can read them, "
         "with data_store=PDSBlobStore(client) or a public bucket",

@@ -12,7 +12,7 @@ from atdata_atmosphere.records.clock import now
 from atdata_atmosphere.records.collections import DATASET, expect_kind
 from atdata_atmosphere.records.encodings import decode_metadata, encode_metadata
 from atdata_atmosphere.records.shard_facts import ShardFacts, read_facts, write_facts
-from atdata_atmosphere.records.storage import Storage, read_storage
+from atdata_atmosphere.records.storage import Storage, external_storage, read_storage
 
 MAX_TAGS = 30
 MAX_NAME = 200
@@ -80,6 +80,13 @@ def dataset_to_record(
     }
     check_record(record)
     return record
+
+
+def check_described(
+    name: str, said: Description, urls: Sequence[str] = ("https://example.org",)
+) -> None:
+    """Raise as ``dataset_to_record`` does, before what cannot be taken back is published."""
+    dataset_to_record(name, "at://x", external_storage(urls), said)
 
 
 def rewritten(record: Mapping[str, Any], said: Description) -> dict[str, Any]:
