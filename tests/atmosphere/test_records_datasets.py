@@ -174,6 +174,7 @@ def packed(value: Any) -> str:
         ({"$bytes": packed({"a": 0.5}).rstrip("=")}, {"a": 0.5}),
         (msgpack.packb({"a": 1}), {"a": 1}),
         ({"$bytes": base64.b64encode(b'{"a": 1}').decode()}, {"a": 1}),
+        ({"$bytes": base64.b64encode(b'{"a": 1%s}' % (b"0" * 20)).decode()}, {"a": 1e20}),
         ({"a": 1}, {"a": 1}),
         (
             {"sourceUri": "u", "createdBy": "me", "split": "train", "custom": {"a": [1]}},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -169,6 +171,12 @@ def test_making_one_connects_to_nothing() -> None:
     store = S3DataStore(KEYS, bucket="bucket", endpoint="http://127.0.0.1:1")
     assert store.bucket == "bucket"
     assert store.supports_streaming() is True
+
+
+def test_it_is_imported_where_processes_cannot_fork() -> None:
+    program = "import os; del os.fork, os.register_at_fork; import atdata_s3.store"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_equal_stores_are_equal_and_pickle() -> None:
