@@ -224,3 +224,10 @@ def test_a_full_disk_is_an_error_of_one_line(database: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("atdata: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_c1_an_address_in_keywords_is_not_taken_for_a_path_that_is_shown(run: Run) -> None:
+    done = run("--index", "host=127.0.0.1 port=1 user=me password=hunter2", "ls")
+    assert done.returncode == 1
+    assert "hunter2" not in done.stdout + done.stderr
+    assert "127.0.0.1" in done.stderr

@@ -26,6 +26,8 @@ Store = Annotated[
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _SQLITE = "sqlite:///"
+# The other form of an address of PostgreSQL: words like host=..., a password perhaps among them.
+_KEYWORDS = re.compile(r"\s*(?:host|hostaddr|port|dbname|user|password|service)\s*=")
 # Which argument of Index takes a URL of which scheme.
 _ARGUMENTS = {
     "postgresql": "dsn",
@@ -75,6 +77,8 @@ def _to_options(where: str) -> dict[str, Any]:
     """Return the arguments of ``Index`` that a path or URL means."""
     if where.lower().startswith(_SQLITE):
         return {"path": Path(where[len(_SQLITE) :])}
+    if _KEYWORDS.match(where):
+        return {"dsn": where}
     match = _SCHEME.match(where)
     if match is None:
         return {"path": Path(where)}
