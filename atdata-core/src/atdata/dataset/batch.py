@@ -103,15 +103,18 @@ class SampleBatch(Generic[DT]):
         return self._fields[name]
 
     def _aggregate(self, name: str) -> Any:
-        if isinstance(self._rows, Columns):
-            if name not in self._rows.names:
-                raise AttributeError(
-                    f"samples of {self.sample_type.__name__} have no field {name!r}"
-                )
-            return self._rows.column(name)
-        values = [getattr(sample, name) for sample in self._rows]
-        arrays = bool(values) and all(isinstance(value, np.ndarray) for value in values)
-        return _stack(name, values) if arrays else values
+        values = self._values(name)
+        # Columns too have arrays one by one where they lie behind something of varying length.
+        if isinstance(values, list) and values and all(isinstance(v, np.ndarray) for v in values):
+            return _stack(name, values)
+        return values
+
+    def _values(self, name: str) -> Any:
+        if not isinstance(self._rows, Columns):
+            return [getattr(sample, name) for sample in self._rows]
+        if name not in self._rows.names:
+            raise AttributeError(f"samples of {self.sample_type.__name__} have no field {name!r}")
+        return self._rows.column(name)
 
 
 def _stack(name: str, arrays: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
