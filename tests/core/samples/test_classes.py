@@ -8,9 +8,11 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
+import inspect
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -96,6 +98,11 @@ def test_array_bytes_given_to_the_constructor_become_arrays(sample: Any) -> None
 def test_a_decorated_class_keeps_its_name_doc_and_annotations() -> None:
     assert (Image.__name__, Image.__qualname__, Image.__module__) == ("Image", "Image", __name__)
     assert Image.__doc__ == "A picture."
+    assert inspect.get_annotations(Image) == {
+        "image": "NDArray",
+        "label": "str",
+        "tags": "list[str]",
+    }
     assert repr(Image(np.zeros(1))) == "Image(image=array([0.]), label='none', tags=[])"
 
 
@@ -279,14 +286,24 @@ def test_an_undecorated_subclass_packs_as_its_base_and_is_made_as_itself() -> No
     assert (type(child), child.shout()) == (Child, "A")
 
 
-def test_decorating_a_dataclass_again_changes_nothing() -> None:
-    @packable
-    @dataclass
-    class Twice:
+@pytest.mark.parametrize(
+    "decorate",
+    [
+        lambda cls: packable(dataclass(cls)),
+        lambda cls: packable(packable(cls)),
+        lambda cls: dataclass(packable(cls)),
+    ],
+    ids=["a dataclass", "a sample type", "as a dataclass"],
+)
+@pytest.mark.parametrize("base", [object, PackableSample])
+def test_decorating_again_changes_nothing(decorate: Callable[[Any], Any], base: type) -> None:
+    class Twice(base):  # type: ignore[misc]
         values: NDArray
+        tags: list[str] = field(default_factory=list)
 
-    cls: Any = Twice
+    cls = decorate(Twice)
     assert cls.from_bytes(cls(ARRAY).packed) == cls(ARRAY)
+    assert cls.from_data({"values": ARRAY}) == cls(ARRAY, [])
 
 
 def test_samples_are_equal_field_by_field() -> None:

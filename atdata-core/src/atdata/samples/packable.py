@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -103,10 +104,9 @@ def packable(cls: type[T]) -> type[T]:
     Raises:
         SampleTypeError: a field's type or name is not supported, or the class is generic.
     """
-    if issubclass(cls, PackableSample):
-        sample_type = cast("type[T]", dataclasses.dataclass(cls))
-    else:
-        sample_type = _with_base(cls)
+    sample_type: type[T] = (
+        _as_dataclass(cls) if issubclass(cls, PackableSample) else _with_base(cls)
+    )
     # Strings may name what only the caller's scope knows.
     _prepare(sample_type, sys._getframe(1).f_locals)  # noqa: SLF001
     return sample_type
@@ -130,17 +130,28 @@ def _with_base(cls: Any) -> Any:
     if not hasattr(cls, "__post_init__"):
         # The generated __init__ calls one only if it is there by now.
         cls.__post_init__ = PackableSample.__post_init__
-    cls = dataclasses.dataclass(eq=False)(cls)
+    cls = _as_dataclass(cls, eq=False)
     namespace: dict[str, Any] = {
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
+        "__annotations__": inspect.get_annotations(cls),
+        # Seen as its own, they stay if somebody makes a dataclass of it once more.
+        "__dataclass_fields__": cls.__dataclass_fields__,
+        "__init__": cls.__init__,
     }
     # Defined by the class, they win over those of PackableSample, which the base would lose to.
     for name in ("__eq__", "__hash__"):
         if name in cls.__dict__ and not _is_generated(cls.__dict__[name]):
             namespace[name] = cls.__dict__[name]
     return type(cls)(cls.__name__, (cls, PackableSample), namespace)
+
+
+def _as_dataclass(cls: Any, **options: Any) -> Any:
+    """Make a dataclass of a class, unless it is one: a second time would lose default factories."""
+    if "__dataclass_fields__" in cls.__dict__:
+        return cls
+    return dataclasses.dataclass(**options)(cls)
 
 
 def _after_arrays(own: Callable[..., None]) -> Callable[..., None]:
