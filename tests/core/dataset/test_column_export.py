@@ -89,10 +89,10 @@ def one_by_one(ds: Dataset[Any]) -> Dataset[Any]:
     return ds.filter(lambda _: True)
 
 
-def outcome(export: Callable[[Dataset[Any]], Any], ds: Dataset[Any]) -> str:
-    """Show what an export gives, NaN and all, or the error it raises."""
+def outcome(export: Callable[[Dataset[Any]], Any], ds: Dataset[Any]) -> Any:
+    """Return what an export gives, or show the error it raises."""
     try:
-        return repr(export(ds))
+        return export(ds)
     except AtdataError as error:
         return f"{type(error).__name__}: {error}"
 
@@ -100,15 +100,18 @@ def outcome(export: Callable[[Dataset[Any]], Any], ds: Dataset[Any]) -> str:
 def table(ds: Dataset[Any]) -> Any:
     found = ds.to_arrow()
     found.validate(full=True)
-    return found.schema, found.to_pylist()
+    return found
 
 
 def frame(ds: Dataset[Any]) -> Any:
     found = ds.to_pandas()
-    return [
-        (name, str(column.dtype), [(type(v), getattr(v, "dtype", None), v) for v in column])
-        for name, column in found.items()
-    ]
+    # As text, for arrays are not equal as a whole.
+    return repr(
+        [
+            (name, str(column.dtype), [(type(v), getattr(v, "dtype", None), v) for v in column])
+            for name, column in found.items()
+        ]
+    )
 
 
 def files(maxcount: int | None) -> Callable[[Dataset[Any]], Any]:
@@ -123,11 +126,10 @@ def files(maxcount: int | None) -> Callable[[Dataset[Any]], Any]:
 def described(path: Path) -> Any:
     groups = pq.read_metadata(path)
     rows = [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
-    found = pq.read_table(path)
-    return path.name, rows, found.schema, found.to_pylist()
+    return path.name, rows, pq.read_table(path)
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(
     stretches=STRETCHES,
     sample_type=st.sampled_from([Row, DictSample]),
@@ -229,7 +231,7 @@ def test_a_damaged_sample_is_the_same_error_either_way() -> None:
     data[data.index(b"number", 20 * 1024)] ^= 1
     ds = Dataset(BytesSource({"x": bytes(data)}), sample_type=Row)
     assert outcome(table, ds) == outcome(table, one_by_one(ds))
-    assert "of shard x" in outcome(table, ds)
+    assert "of shard x" in str(outcome(table, ds))
 
 
 def test_lists_are_nested_as_deep_as_arrays_have_dimensions() -> None:

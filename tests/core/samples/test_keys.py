@@ -61,7 +61,7 @@ def test_a_fork_amid_busy_threads_can_still_make_keys() -> None:
     for thread in threads:
         thread.start()
     try:
-        for _ in range(50):
+        for _ in range(20):
             child = os.fork()
             if child == 0:
                 new_key()
