@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -209,13 +210,14 @@ def test_an_interrupt_ends_a_command_quietly(tmp_path: Path) -> None:
     assert child.returncode == 130
 
 
-def test_a_full_disk_is_an_error_of_one_line(database: Path) -> None:
+@pytest.mark.parametrize("arguments", [["ls", "--json"], ["--version"]])
+def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
     with full.open("w") as out:
         done = subprocess.run(
-            [*COMMAND, "--index", str(database), "ls"],
+            [*COMMAND, *arguments],
             stdout=out,
             stderr=subprocess.PIPE,
             text=True,
@@ -224,6 +226,16 @@ def test_a_full_disk_is_an_error_of_one_line(database: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("atdata: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_service_may_close_what_it_does_not_read(database: Path, closed: int) -> None:
+    command = shlex.join([*COMMAND, "--index", str(database), "ls"])
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {closed}>&-"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("notes" in done.stdout) is (closed == 2)
 
 
 def test_c1_an_address_in_keywords_is_not_taken_for_a_path_that_is_shown(run: Run) -> None:

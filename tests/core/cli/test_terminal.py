@@ -82,8 +82,19 @@ def test_a_terminal_gets_tables_that_lose_nothing(database: Path, shards: list[P
     shown = on_terminal("--index", database, "show", "notes")
     assert "─────" in shown
     assert all(str(shard) in shown for shard in shards)
-    narrow = on_terminal("--index", database, "show", "notes", columns=60)
-    assert "…" not in narrow
+
+
+@pytest.mark.parametrize("columns", [80, 20])
+def test_a_narrow_terminal_breaks_text_and_no_number(tmp_path: Path, columns: int) -> None:
+    name = "a-name-that-is-longer-than-its-column"
+    with Index(path=tmp_path / "x.db") as index:
+        note = Note("a", np.zeros(300_000, np.float32), b"")
+        size = index.write([note], name=name).shards[0].bytes  # type: ignore[index]
+    lines = on_terminal("--index", tmp_path / "x.db", "ls", columns=columns).splitlines()
+    first = lines[2].split()
+    assert str(size) in first
+    # What is left of the name goes on at the beginning of the lines below.
+    assert "".join([first[0], *(line.split(" ")[0] for line in lines[3:])]) == name
 
 
 def test_a_pipe_gets_plain_lines_however_wide(run: Run, database: Path, shards: list[Path]) -> None:

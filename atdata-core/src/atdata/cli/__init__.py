@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from atdata.plugins.installed import CORE
 
@@ -12,8 +13,10 @@ INTERRUPTED = 130
 def main() -> int:
     """Run the command line on the arguments of the process, and return the exit code."""
     if sys.argv[1:2] == ["--version"]:
-        print(f"atdata {CORE.version or '(not installed)'}")
-        return 0
+        # Where nothing can be printed, what follows says so.
+        with suppress(OSError):
+            print(f"atdata {CORE.version or '(not installed)'}", flush=True)
+            return 0
     try:
         # typer and rich cost 100 ms, and come with an extra only.
         from atdata.cli.app import run

@@ -119,6 +119,10 @@ def run(arguments: list[str]) -> int:
     # A command reads everything, also where a launcher has set which part is this process's.
     for variable in ("RANK", "WORLD_SIZE"):
         os.environ.pop(variable, None)
+    # Python has no stream where a service was started with one closed.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 -- for good
     # Names may hold what the terminal's encoding does not.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -23,7 +23,7 @@ Name = Annotated[
     ),
 ]
 Publisher = Annotated[
-    str | None, typer.Argument(metavar="[@HANDLE]", help="Whose published datasets to list.")
+    str | None, typer.Argument(metavar="@HANDLE", help="Whose published datasets to list.")
 ]
 
 _PUBLISHED = re.compile(r"@(?!local/)|at://|atdata://(?!local/)")
@@ -73,7 +73,7 @@ def summary(entry: LocalDatasetEntry) -> dict[str, Any]:
 
 def listing_row(one: dict[str, Any]) -> dict[str, Any]:
     """Shorten a summary to what fits a line."""
-    return {**one, "schema": short_ref(one["schema"]), "created": (one["created"] or "-")[:19]}
+    return {**one, "schema": short_ref(one["schema"]), "created": (one["created"] or "-")[:16]}
 
 
 def shard_rows(entry: LocalDatasetEntry) -> list[dict[str, Any]]:

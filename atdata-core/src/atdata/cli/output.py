@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-# Columns of no more characters are not broken to make room for others.
+# Columns of no more characters are not broken to make room for others, if all fit so.
 UNBROKEN = 24
+# Columns that are broken keep as many.
+NARROWEST = 8
+GAP = 2
 
 Cell = str | int | None
 Row = Mapping[str, Cell]
@@ -78,19 +82,48 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def _print_rich(rows: Sequence[Row], title: str) -> None:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title_justify="left")
+    console = Console()
+    widths = {
+        name: max(cell_len(_plain(cell)) for cell in (name, *(row[name] for row in rows)))
+        for name in rows[0]
+    }
+    numbers = {name for name in widths if not any(_is_text(row[name]) for row in rows)}
+    unbroken = {name for name, width in widths.items() if width <= UNBROKEN}
+    if _least_width(widths, unbroken) > console.width:
+        # What is left of a number that is broken is another one.
+        unbroken = numbers
+    # rich would cut what does not fit; the terminal itself breaks a line that is too long.
+    console.width = max(console.width, _least_width(widths, unbroken))
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, GAP - 1, 0, 0),
+        title_justify="left",
+    )
     table.title = Text(title) if title else None
-    for name in rows[0]:
-        cells = [row[name] for row in rows]
+    for name in widths:
         table.add_column(
             Text(escape(name)),
-            justify="right" if all(type(cell) is int for cell in cells) else "left",
-            no_wrap=max(len(_plain(cell)) for cell in cells) <= UNBROKEN,
+            justify="right" if name in numbers else "left",
+            no_wrap=name in unbroken,
             overflow="fold",
         )
     for row in rows:
         table.add_row(*(Text(_plain(cell)) for cell in row.values()))
-    Console().print(table)
+    console.print(table)
+
+
+def _least_width(widths: Mapping[str, int], unbroken: Collection[str]) -> int:
+    """Return the width in which a table loses nothing."""
+    columns = (
+        width if name in unbroken else min(width, NARROWEST) for name, width in widths.items()
+    )
+    return sum(columns) + GAP * (len(widths) - 1)
+
+
+def _is_text(cell: Cell) -> bool:
+    return cell is not None and type(cell) is not int
 
 
 def _plain(cell: Cell) -> str:
