@@ -16,7 +16,7 @@
     ├── NotFoundError            KeyError              the index holds no such thing
     ├── ConflictError            ValueError            something else is stored under that key
     ├── EmptyDatasetError        ValueError RuntimeError  there are no samples to write
-    ├── SplitNotFoundError       ValueError            a dataset has no such split
+    ├── SplitNotFoundError       ValueError KeyError   a dataset has no such split
     ├── ShardNotFoundError       KeyError FileNotFoundError  a shard is not where it was said to be
     ├── NoDataFilesError         FileNotFoundError     a path or pattern matches nothing
     ├── StorageError             OSError               a backend could not read or write
@@ -112,7 +112,7 @@ class EmptyDatasetError(AtdataError, ValueError, RuntimeError):
     """There are no samples to write."""
 
 
-class SplitNotFoundError(AtdataError, ValueError):
+class SplitNotFoundError(AtdataError, ValueError, KeyError):
     """A dataset has no split of that name."""
 
 

@@ -22,6 +22,7 @@ from atdata import (
     SampleBatch,
     Schema,
     URLSource,
+    load_dataset,
     packable,
 )
 from atdata.errors import (
@@ -137,9 +138,17 @@ def test_an_empty_list_is_refused() -> None:
         Dataset[Item]([])
 
 
-def test_a_type_that_is_no_sample_is_refused() -> None:
-    with pytest.raises(SampleTypeError, match="int"):
-        Dataset[int]("a.tar")
+@pytest.mark.parametrize("kind", [int, "Item", (Item, Item), item(1)], ids=str)
+def test_a_type_that_is_no_sample_is_refused(kind: Any) -> None:
+    with pytest.raises(SampleTypeError, match="is not a sample type"):
+        Dataset[kind]("a.tar")
+
+
+def test_a_type_outside_of_the_brackets_is_refused(shard: str) -> None:
+    with pytest.raises(TypeError, match=r"Dataset\[Item\]\(...\)"):
+        Dataset(shard, Item)  # type: ignore[arg-type]
+    with pytest.raises(SampleTypeError, match="'train' is not a sample type"):
+        load_dataset(shard, "train")  # type: ignore[call-overload]
 
 
 def test_it_knows_its_type_when_it_is_made() -> None:
@@ -204,6 +213,8 @@ def test_head_gives_the_first_samples(ds: Dataset[Item]) -> None:
     assert ds.head(2) == items(2)
     assert ds.head(0) == []
     assert ds.head(99) == items(10)
+    with pytest.raises(ValueError, match="cannot take -1"):
+        ds.head(-1)
 
 
 def test_the_length_is_unknown_for_mere_files(ds: Dataset[Item]) -> None:
@@ -270,6 +281,8 @@ def test_select_of_unknown_or_no_fields_is_an_error(ds: Dataset[Item]) -> None:
         ds.select()
     with pytest.raises(FieldError, match="each once"):
         ds.select("text", "text")
+    with pytest.raises(FieldError, match=r"as in select\('image', 'label'\)"):
+        ds.select(["text"])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("batch_size", [None, 2])
@@ -283,9 +296,11 @@ def test_select_of_what_untyped_samples_lack_is_an_error(
         list(mapped.select("text").ordered(batch_size=batch_size))
 
 
-def test_a_negative_number_cannot_be_taken(ds: Dataset[Item]) -> None:
+def test_only_whole_numbers_from_0_up_can_be_taken(ds: Dataset[Item]) -> None:
     with pytest.raises(ValueError, match="-1"):
         ds.take(-1)
+    with pytest.raises(TypeError, match="integer"):
+        ds.take(2.5)  # type: ignore[arg-type]
 
 
 def test_map_learns_the_type_from_the_annotation_or_the_argument(ds: Dataset[Item]) -> None:

@@ -213,7 +213,7 @@ def test_nothing_there_is_a_file_not_found_error(
 
 
 @pytest.mark.parametrize(
-    "data_files", ["x-*.tar", ["a.tar", "x.tar"], {"train": "x.tar"}, [], {"a": []}]
+    "data_files", ["x-*.tar", ["a.tar", "x.tar"], {"train": "x.tar"}, [], {}, {"a": []}]
 )
 def test_data_files_that_are_not_there_are_an_error(data_files: Any, tmp_path: Path) -> None:
     write_files(tmp_path, "a.tar")
@@ -227,6 +227,8 @@ def test_an_unknown_split_is_a_value_error_that_lists_the_others(tmp_path: Path)
         load_dataset(str(tmp_path), Item, split="nope")
     assert isinstance(caught.value, SplitNotFoundError)
     assert caught.value.details["available"] == ["train", "test"]
+    with pytest.raises(KeyError, match=r"Split 'nope' not found.*'train', 'test'"):
+        load_dataset(str(tmp_path), Item)["nope"]
 
 
 def test_without_a_type_samples_are_dict_samples(tmp_path: Path) -> None:
@@ -323,6 +325,12 @@ def test_the_splits_of_registered_files_are_in_their_names(index: Index, tmp_pat
     found = load_dataset("@local/files", index=index)
     assert set(found) == {"train", "test"}
     assert [sample.number for sample in found["test"]] == [2, 3]
+
+
+def test_data_files_of_an_index_are_its_own(index: Index) -> None:
+    index.write(items(3), name="known")
+    with pytest.raises(TypeError, match="data_files"):
+        load_dataset("@local/known", index=index, data_files="a.tar")
 
 
 def test_an_unknown_name_is_a_key_error(index: Index) -> None:

@@ -11,6 +11,7 @@ import io
 from collections import Counter
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -170,6 +171,19 @@ def test_every_sample_comes_once_and_again_in_the_same_order(
     assert Counter(order) == Counter(range(case.length))
     assert case.order(ds, seed, epoch, batch_size) == order
     assert case.order(ds, seed, epoch) == order
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_files_and_streams_are_shuffled_alike(mixed: bool, tmp_path: Path) -> None:
+    # Large values of files are read by their outlines, so runs are longer than those of streams.
+    lengths = [5 if mixed and number % 90 > 70 else 40_000 for number in range(600)]
+    data = shard_bytes(Even(n, np.zeros(size, np.uint8)) for n, size in enumerate(lengths))
+    (tmp_path / "x.tar").write_bytes(data)
+    case = Case(600, 1, 1, 250)
+    streamed = case.order(Dataset(BytesSource({"x": data}), sample_type=Even), seed=1)
+    for batch_size in (None, 7):
+        local = Dataset(str(tmp_path / "x.tar"), sample_type=Even)
+        assert case.order(local, 1, batch_size=batch_size) == streamed
 
 
 @pytest.mark.parametrize("sample_type", [Even, Ragged])

@@ -211,8 +211,14 @@ def test_a_path_that_cannot_be_is_an_error() -> None:
 
 
 def test_a_folder_is_no_shard(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="Is a directory"):
+    with pytest.raises(StorageError, match=r"is a folder.*load_dataset"):
         list(Dataset[Item](tmp_path))
+
+
+def test_wildcards_are_no_shard(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", items(3))
+    with pytest.raises(ShardNotFoundError, match=r"\*\.tar; load_dataset also takes wildcards"):
+        list(Dataset[Item](tmp_path / "*.tar"))
 
 
 def test_a_path_may_begin_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -339,6 +339,11 @@ def test_equality_and_hash_of_the_class_itself_win() -> None:
     assert {ById(1, "a"), ById(1, "b")} == {ById(1, "c")}
 
 
+def test_what_is_no_class_cannot_be_decorated() -> None:
+    with pytest.raises(SampleTypeError, match="decorates a class"):
+        packable(len)  # type: ignore[arg-type]
+
+
 def test_attributes_that_are_no_fields_stay_out_of_the_data() -> None:
     sample = Direct("a", ARRAY)
     sample.cache = object()  # type: ignore[attr-defined]

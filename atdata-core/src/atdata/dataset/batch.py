@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import types
+import typing
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 import numpy as np
 
-from atdata.errors import BatchError
+from atdata.errors import BatchError, SampleTypeError
 from atdata.shards import Columns
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ class TypedAlias(types.GenericAlias):
         sample_type = self.__args__[0]
         if isinstance(sample_type, type):
             kwargs.setdefault("sample_type", sample_type)
+        # In generic code nobody knows the type yet.
+        elif sample_type is not Any and not isinstance(sample_type, typing.TypeVar):
+            raise SampleTypeError(
+                f"{sample_type!r:.80} is not a sample type; "
+                f"give the class itself, as in {origin.__name__}[MySample](...)"
+            )
         return origin(*args, **kwargs)
 
     def __repr__(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Self, cast, get_type_hints, overload
 
 from atdata.dataset.batch import SampleBatch, TypedAlias
@@ -72,8 +72,12 @@ class Dataset(Generic[ST]):
     ) -> None:
         if (source is None) == (url is None):
             raise TypeError("a dataset is made from either a source or a url")
-        root_type: type[Any] = sample_type or DictSample
-        if not issubclass(root_type, PackableSample | DictSample):
+        if isinstance(metadata_url, type):
+            name = metadata_url.__name__
+            raise TypeError(f"the type of a dataset stands in brackets: Dataset[{name}](...)")
+        root_type: type[Any] = DictSample if sample_type is None else sample_type
+        is_type = isinstance(root_type, type)
+        if not (is_type and issubclass(root_type, PackableSample | DictSample)):
             Schema.from_type(root_type)
         where = as_source(source if url is None else url)
         self._plan = _Plan(where, root_type, metadata_url=metadata_url)
@@ -176,14 +180,18 @@ class Dataset(Generic[ST]):
 
     def take(self, count: int) -> Dataset[ST]:
         """Keep the first samples; shuffling comes after it."""
-        if count < 0:
+        if operator.index(count) < 0:
             raise ValueError(f"cannot take {count} samples; give a number from 0 up")
         return self._with(Take(count))
 
     def select(self, *names: str) -> Dataset[Any]:
         """Keep some fields, in the order given; ``FieldError`` if there is none of a name."""
-        if not names or len(set(names)) < len(names):
-            raise FieldError("select takes at least one field name, each once", fields=list(names))
+        are_names = all(isinstance(name, str) for name in names)
+        if not names or not are_names or len(set(names)) < len(names):
+            raise FieldError(
+                "select takes at least one field name, each once, as in select('image', 'label')",
+                fields=list(names),
+            )
         if self.sample_type is DictSample:
             return self._with(Select(names, DictSample))
         by_name = {field.name: field for field in self.schema.fields}
@@ -198,7 +206,8 @@ class Dataset(Generic[ST]):
 
     def head(self, n: int = 5) -> list[ST]:
         """Return the first samples as a list."""
-        return list(islice(self._stream().samples(ALONE), n))
+        stream: SampleStream = self.take(n)._stream()  # noqa: SLF001 -- its own kind
+        return list(stream.samples(ALONE))
 
     @overload
     def ordered(self, batch_size: None = None) -> DataPipeline[ST]: ...

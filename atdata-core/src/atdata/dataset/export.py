@@ -155,7 +155,9 @@ def _written(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error}", path=str(target)) from error
+        # Arrow tells at length of the temporary file that nobody knows.
+        why = os.strerror(error.errno) if error.errno else error
+        raise StorageError(f"{target} cannot be written: {why}", path=str(target)) from error
     except pa.ArrowException as error:
         raise FieldError(
             f"Parquet cannot hold these samples: {error}; convert them with sample_map or map"

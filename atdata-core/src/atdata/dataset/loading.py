@@ -95,6 +95,8 @@ def load_dataset(
     """
     path = os.fspath(path)
     if match := _REFERENCE.match(path):
+        if data_files is not None:
+            raise TypeError("data_files names files below a path; an index knows those it holds")
         splits = _from_index(path, match, sample_type, index)
     else:
         files = _found_files(path) if data_files is None else _listed_files(path, data_files)
@@ -111,6 +113,8 @@ def _found_files(path: str) -> dict[str, list[str]]:
 
 def _listed_files(folder: str, data_files: DataFiles) -> dict[str, list[str]]:
     by_split = data_files if isinstance(data_files, Mapping) else {DEFAULT_SPLIT: data_files}
+    if not by_split:
+        raise NoDataFilesError("data_files is empty; name the files of at least one split")
     return {split: _all_matching(folder, patterns) for split, patterns in by_split.items()}
 
 

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from atdata.shards import Columns, Form, Places, Rows, Run, Samples
+from atdata.shards import Columns, Form, Places, Rows, Run, in_chunks
 from atdata.shards.columns import numbers
 from atdata.shards.large import LARGE, LocalFile
 from atdata.shards.runs import Kept
@@ -69,78 +69,134 @@ def shuffled(items: Iterable[T], buffer: int, entropy: int | None) -> Iterator[T
 
 
 def shuffled_rows(rows: Iterator[Rows], buffer: int, entropy: int | None) -> Iterator[Rows]:
-    """Shuffle samples as ``shuffled`` does, but as rows of columns as long as they have one form.
+    """Shuffle samples through a buffer, as rows of columns as long as they have one form.
 
     As many rows as come in go out, drawn at random from the buffer, so a row stays as long as it
     would in ``shuffled``. A buffer costs the bytes of its samples; of large samples in local files
-    it holds the outlines only. Rows that have no common form are shuffled as objects from there on.
+    it holds the outlines only. Rows that have no common form are held as objects from there on.
+    The order depends on the number of rows and the entropy alone: not on their form, nor on how
+    many come at a time, which differs between files and streams.
     """
-    pool: _Pool | None = None
-    rng = np.random.default_rng(entropy)
+    pool = _Pool(buffer, np.random.default_rng(entropy))
     for part in rows:
-        if not isinstance(part, Run) or part.form is None or (pool and pool.form != part.form):
-            held = [s for p in pool.drain() for s in p.samples(0, len(p))] if pool else []
-            objects = chain(held, _samples(chain([part], rows)))
-            yield from (Samples([sample]) for sample in shuffled(objects, buffer, entropy))
-            return
-        pool = pool or _Pool(part.form, buffer, rng)
         yield from pool.exchange(part)
-    if pool is not None:
-        yield from pool.drain()
-
-
-def _samples(rows: Iterable[Rows]) -> Iterator[Any]:
-    return (sample for part in rows for sample in part.samples(0, len(part)))
+    yield from pool.drain()
 
 
 class _Pool:
-    """A buffer of rows of one form."""
+    """A buffer of rows, held in the way that suits them."""
 
-    def __init__(self, form: Form, size: int, rng: np.random.Generator) -> None:
-        self.form = form
+    def __init__(self, size: int, rng: np.random.Generator) -> None:
         self._size = size
         self._rng = rng
-        is_large = form.row_bytes >= LARGE or form.row_bytes * size > _BLOCK_BYTES
-        self._held: _Block | _Singles = _Singles(form) if is_large else _Block(form, size)
+        self._held: _Held | None = None
         self._count = 0
+        # Places that are drawn and not yet exchanged.
+        self._places = np.empty(0, np.int64)
 
-    def exchange(self, part: Run) -> Iterator[Rows]:
+    def exchange(self, part: Rows) -> Iterator[Rows]:
         """Take rows in, and hand out as many as there is no room for."""
+        held = self._held = self._held_for(part)
         at = min(len(part), self._size - self._count)
         if at:
-            self._held.put(part, np.arange(self._count, self._count + at), 0)
+            held.put(part, np.arange(self._count, self._count + at), 0)
             self._count += at
         while at < len(part):
-            count = min(len(part) - at, max(1, self._size // _EXCHANGES))
-            places = self._rng.choice(self._size, count, replace=False)
-            yield _Picked(self._held, places)
-            self._held.put(part, places, at)
+            places = self._draw(len(part) - at)
+            yield _Picked(held, places)
+            held.put(part, places, at)
             at += len(places)
 
     def drain(self) -> Iterator[Rows]:
+        """Hand out what is left."""
         order = self._rng.permutation(self._count)
         for start in range(0, self._count, _DRAINED):
+            assert self._held is not None  # noqa: S101 -- or nothing would be left
             yield _Picked(self._held, order[start : start + _DRAINED])
 
+    def _draw(self, most: int) -> Ints:
+        """Draw places, no two of them the same, for so many rows or fewer."""
+        if not len(self._places):
+            count = max(1, self._size // _EXCHANGES)
+            self._places = self._rng.choice(self._size, count, replace=False)
+        drawn, self._places = self._places[:most], self._places[most:]
+        return drawn
 
-class _Block:
+    def _held_for(self, part: Rows) -> _Held:
+        form = part.form if isinstance(part, Run) else None
+        if self._held is None:
+            return _Objects() if form is None else _held_as(form, self._size)
+        if self._held.form is None or self._held.form == form:
+            return self._held
+        objects = _Objects()
+        for start in range(0, self._count, _DRAINED):
+            places = np.arange(start, min(self._count, start + _DRAINED))
+            objects.put(_Picked(self._held, places), places, 0)
+        return objects
+
+
+def _held_as(form: Form, size: int) -> _Block | _Singles:
+    is_large = form.row_bytes >= LARGE or form.row_bytes * size > _BLOCK_BYTES
+    return _Singles(form) if is_large else _Block(form, size)
+
+
+class _Held:
+    """Rows at places; ``form`` is what they have in common, if anything."""
+
+    form: Form | None
+
+    def put(self, part: Any, places: Ints, start: int) -> None:
+        """Keep rows of a part, from one on, at places here."""
+        raise NotImplementedError
+
+    def fill(self, target: Columns, places: Places, picked: Ints) -> None:
+        """Copy picked rows to places in other columns."""
+        raise NotImplementedError
+
+    def samples(self, picked: Ints) -> list[Any]:
+        """Make samples of picked rows."""
+        assert self.form is not None  # noqa: S101 -- those without one hold samples
+        columns = self.form.empty(len(picked))
+        self.fill(columns, slice(None), picked)
+        return columns.samples()
+
+
+class _Objects(_Held):
+    """Rows of any form, as the samples they are."""
+
+    form = None
+
+    def __init__(self) -> None:
+        self._samples: dict[int, Any] = {}
+
+    def put(self, part: Rows, places: Ints, start: int) -> None:
+        samples = chain.from_iterable(in_chunks(part, start, start + len(places)))
+        self._samples.update(zip(places.tolist(), samples, strict=True))
+
+    def samples(self, picked: Ints) -> list[Any]:
+        return [self._samples[place] for place in picked.tolist()]
+
+
+class _Block(_Held):
     """Rows in one block of columns, which the system gives memory as it is filled."""
+
+    form: Form
 
     def __init__(self, form: Form, size: int) -> None:
         self.form = form
         self._columns = form.empty(size)
 
     def put(self, part: Run, places: Ints, start: int) -> None:
-        """Copy rows of a part, from one on, to places here."""
         part.fill(self._columns, places, start, start + len(places))
 
     def fill(self, target: Columns, places: Places, picked: Ints) -> None:
-        """Copy picked rows to places in other columns."""
         self._columns.fill(target, places, picked)
 
 
-class _Singles:
+class _Singles(_Held):
     """Rows one by one: where they are in a file, or a copy."""
+
+    form: Form
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -148,12 +204,10 @@ class _Singles:
         self._files: WeakSet[LocalFile] = WeakSet()
 
     def put(self, part: Run, places: Ints, start: int) -> None:
-        """Keep rows of a part, from one on, at places here."""
         for row, place in enumerate(places.tolist(), start):
             self._rows[place] = part.keep(row, self._files)
 
     def fill(self, target: Columns, places: Places, picked: Ints) -> None:
-        """Copy picked rows to places in other columns."""
         for to, place in zip(numbers(places, len(target)), picked.tolist(), strict=True):
             rows, row = self._rows[place]
             rows.fill(target, slice(to, to + 1), row, row + 1)
@@ -162,17 +216,11 @@ class _Singles:
 class _Picked:
     """Some rows of a pool, which stay what they are until the next are asked for."""
 
-    def __init__(self, held: _Block | _Singles, places: Ints) -> None:
+    def __init__(self, held: _Held, places: Ints) -> None:
         self._held = held
         self._places = places
-
-    @property
-    def form(self) -> Form | None:
-        return self._held.form
-
-    @property
-    def row_bytes(self) -> int:
-        return self._held.form.row_bytes
+        self.form = held.form
+        self.row_bytes = held.form.row_bytes if held.form else 0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -181,6 +229,4 @@ class _Picked:
         self._held.fill(target, places, self._places[start:stop])
 
     def samples(self, start: int, stop: int) -> list[Any]:
-        picked = self._held.form.empty(stop - start)
-        self.fill(picked, slice(0, stop - start), start, stop)
-        return picked.samples()
+        return self._held.samples(self._places[start:stop])

@@ -28,7 +28,8 @@ _ALIASES = {
 class DatasetDict(dict[str, Dataset[ST]], Generic[ST]):
     """Datasets by split name, in order of discovery.
 
-    With a single split, the methods of a dataset that read it work here too.
+    With a single split, ``ordered``, ``shuffled``, ``as_type`` and ``list_shards`` work here too. An
+    unknown split is a ``SplitNotFoundError``, which is a ``KeyError`` too.
     """
 
     def __init__(
@@ -75,13 +76,14 @@ class DatasetDict(dict[str, Dataset[ST]], Generic[ST]):
 
     def choose(self, split: str) -> Dataset[ST]:
         """Return one split; ``SplitNotFoundError`` if there is none of that name."""
-        if split not in self:
-            raise SplitNotFoundError(
-                f"Split {split!r} not found; there is {', '.join(map(repr, self)) or 'none'}",
-                split=split,
-                available=list(self),
-            )
         return self[split]
+
+    def __missing__(self, split: str) -> Dataset[ST]:
+        raise SplitNotFoundError(
+            f"Split {split!r} not found; there is {', '.join(map(repr, self)) or 'none'}",
+            split=split,
+            available=list(self),
+        )
 
     def _only(self, method: str) -> Dataset[ST]:
         if len(self) != 1:

@@ -16,13 +16,7 @@ from atdata.dataset.shuffling import Shuffle, shuffled, shuffled_rows
 from atdata.dataset.source import shard_ids
 from atdata.dataset.stages import Stage, Take
 from atdata.dataset.url import redacted
-from atdata.shards import Rows, ShardReader
-
-# Samples are made this many at a time: of more, Python's garbage collector goes through those at
-# hand again and again, which takes as long as making them. They share memory, so large ones are
-# fewer.
-_CHUNK = 256
-_CHUNK_BYTES = 4 << 20
+from atdata.shards import Rows, ShardReader, in_chunks
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,8 @@ class SampleStream:
             # The first samples are the same for all readers, so one of them reads for all.
             return iter(())
         rows = self._rows(ALONE if cut else place, None if cut else self.shuffle)
-        samples: Iterator[Any] = chain.from_iterable(_chunks(rows))
+        chunks = chain.from_iterable(in_chunks(part, 0, len(part)) for part in rows)
+        samples: Iterator[Any] = chain.from_iterable(chunks)
         for stage in self.stages[:cut]:
             samples = stage.apply(samples)
         if cut and self.shuffle:
@@ -106,13 +101,6 @@ class SampleStream:
         with closing(open_shards(self.source, shards)) as opened:
             for shard, stream in opened:
                 yield from reader.read(stream, redacted(shard))
-
-
-def _chunks(rows: Iterable[Rows]) -> Iterator[list[Any]]:
-    for part in rows:
-        count = min(_CHUNK, max(1, _CHUNK_BYTES // max(1, part.row_bytes)))
-        for start in range(0, len(part), count):
-            yield part.samples(start, min(len(part), start + count))
 
 
 def this_place() -> Place:

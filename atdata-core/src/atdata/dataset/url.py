@@ -14,6 +14,7 @@ from atdata.dataset.remote import open_remote
 from atdata.errors import InvalidNameError, ShardNotFoundError, StorageError
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_WILDCARD = re.compile(r"[*?\[]")
 
 
 class Shards:
@@ -169,7 +170,12 @@ def open_url(url: str) -> IO[bytes]:
     try:
         return open(path, "rb", buffering=0)
     except FileNotFoundError as error:
-        raise ShardNotFoundError(f"there is no shard at {shown}", shard=shown) from error
+        hint = "; load_dataset also takes wildcards and folders" if _WILDCARD.search(path) else ""
+        raise ShardNotFoundError(f"there is no shard at {shown}{hint}", shard=shown) from error
+    except IsADirectoryError as error:
+        raise StorageError(
+            f"{shown} is a folder, not a shard; load_dataset reads folders", url=shown
+        ) from error
     except OSError as error:
         raise StorageError(f"{shown} cannot be read: {error.strerror}", url=shown) from error
     except ValueError as error:

@@ -104,6 +104,8 @@ def packable(cls: type[T]) -> type[T]:
     Raises:
         SampleTypeError: a field's type or name is not supported, or the class is generic.
     """
+    if not isinstance(cls, type):
+        raise SampleTypeError(f"@packable decorates a class, not {cls!r:.80}")
     sample_type: type[T] = (
         _as_dataclass(cls) if issubclass(cls, PackableSample) else _with_base(cls)
     )
