@@ -28,8 +28,8 @@ _ALIASES = {
 class DatasetDict(dict[str, Dataset[ST]], Generic[ST]):
     """Datasets by split name, in order of discovery.
 
-    With a single split, ``ordered``, ``shuffled``, ``as_type`` and ``list_shards`` work here too. An
-    unknown split is a ``SplitNotFoundError``, which is a ``KeyError`` too.
+    With a single split, ``ordered``, ``shuffled``, ``as_type`` and ``list_shards`` work here too.
+    An unknown split is a ``SplitNotFoundError``, which is a ``KeyError`` as well.
     """
 
     def __init__(
