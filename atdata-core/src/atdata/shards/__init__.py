@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from atdata.shards.columns import Columns, Form, Places
 from atdata.shards.reader import ShardReader
-from atdata.shards.runs import Rows, Run, Samples
+from atdata.shards.runs import Rows, Run, Samples, in_chunks
 from atdata.shards.writer import ShardDigest, ShardWriter
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "ShardDigest",
     "ShardReader",
     "ShardWriter",
+    "in_chunks",
 ]

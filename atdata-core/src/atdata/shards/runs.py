@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableSet
+from collections.abc import Callable, Iterator, MutableSet
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +16,12 @@ from atdata.shards.members import Members
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import ByteArray, Ints, leading
 from atdata.shards.texts import locate_texts
+
+# Samples are made this many at a time: of more, Python's garbage collector goes through those at
+# hand again and again, which takes as long as making them. They share memory, so large ones are
+# fewer.
+_CHUNK = 256
+_CHUNK_BYTES = 4 << 20
 
 # Beginnings of this many blocks are gathered where samples are irregularly spaced, longer ones
 # copied row by row.
@@ -179,6 +185,13 @@ class Run:
 
 # Rows that stay, and the number of one among them.
 Kept = tuple[Copied | Run, int]
+
+
+def in_chunks(rows: Rows, start: int, stop: int) -> Iterator[list[Any]]:
+    """Make some samples, so few at a time that each keeps little memory of others in use."""
+    count = min(_CHUNK, max(1, _CHUNK_BYTES // max(1, rows.row_bytes)))
+    for at in range(start, stop, count):
+        yield rows.samples(at, min(stop, at + count))
 
 
 def decode(sample_type: type[Any], payload: bytes, shard: str, key: Callable[[], str]) -> Any:
