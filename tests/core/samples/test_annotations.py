@@ -47,6 +47,8 @@ SPELLINGS: dict[str, str] = {
     "np.ndarray[tuple[int, int], np.dtype[np.float32]]": "NDArray[float32]",
     "NDArray[np.float32]": "NDArray[float32]",
     "NDArray[np.floating]": "NDArray[floating]",
+    "NDArray[np.floating[Any]]": "NDArray[floating]",
+    "NDArray[np.integer[Any]] | None": "NDArray[integer] | None",
     "NDArray[np.bool_]": "NDArray[bool]",
     "NDArray[np.str_]": "NDArray[str_]",
     "NDArray[np.double]": "NDArray[float64]",

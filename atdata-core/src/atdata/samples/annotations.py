@@ -72,8 +72,10 @@ def _array(args: tuple[Any, ...]) -> Array:
     scalar = dtype_args[0] if dtype_args else Any
     if isinstance(scalar, typing.TypeVar):
         return Array()
-    if (scalar is Any or isinstance(scalar, type)) and scalar in SCALARS:
-        return Array(SCALARS[scalar])
+    # Abstract ones may come with a precision, as in np.floating[Any].
+    kind = typing.get_origin(scalar) or scalar
+    if (kind is Any or isinstance(kind, type)) and kind in SCALARS:
+        return Array(SCALARS[kind])
     raise _unsupported(scalar, "the scalar type of an array is one of numpy's, other than object_")
 
 
