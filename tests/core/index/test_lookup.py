@@ -68,6 +68,13 @@ def test_look_ups_by_a_bad_name_fail_with_our_errors(index: Index, name: str) ->
             look_up(name)
 
 
+def test_looking_for_nothing_finds_nothing(index: Index) -> None:
+    index.write(notes("a"), name="mine")
+    for look_up in (index.get_entry, index.history):
+        with pytest.raises(NotFoundError):
+            look_up(None)  # type: ignore[arg-type]
+
+
 def test_an_entry_is_found_by_its_cid_also_after_a_newer_revision(index: Index) -> None:
     first = index.write(notes("a"), name="mine")
     second = index.write(notes("b"), name="mine")

@@ -180,6 +180,13 @@ def test_a_provider_that_nobody_has_heard_of_is_named() -> None:
 def test_the_first_argument_is_a_redis_client() -> None:
     with pytest.raises(TypeError, match="redis"):
         Index(object())
+    with pytest.raises(TypeError, match="path="):
+        Index("datasets.db")
+
+
+def test_a_folder_is_no_store() -> None:
+    with pytest.raises(TypeError, match=r"LocalDiskStore\(folder\)"):
+        Index(data_store="shards")  # type: ignore[arg-type]
 
 
 def test_local_index_is_index_under_its_older_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -58,6 +59,17 @@ def test_a_schema_reference_that_is_given_is_kept(
     assert index.list_schemas() == []
 
 
+@pytest.mark.parametrize("ref", ["", "my schema", "Point@v1", "atdata://local/dataset/points"])
+def test_what_cannot_refer_to_a_schema_is_refused_before_anything_is_read(
+    index: Index, tmp_path: Path, ds: Dataset[Point], ref: str
+) -> None:
+    for act in (index.write, index.insert_dataset, index.add_entry):
+        with pytest.raises(InvalidNameError):
+            act(ds, name="mine", schema_ref=ref)  # type: ignore[operator]
+    assert index.list_datasets() == []
+    assert files(tmp_path / "shards") == []
+
+
 def test_a_legacy_schema_reference_finds_the_schema(index: Index, ds: Dataset[Point]) -> None:
     index.publish_schema(Point, version="1.0.0")
     index.add_entry(ds, name="mine", schema_ref="local://schemas/examples.Point@1.0.0")
@@ -92,9 +104,11 @@ def test_a_dataset_dict_keeps_its_splits(index: Index, ds: Dataset[Point]) -> No
     assert loaded["test"].metadata == {"a": 1}
 
 
-def test_a_dataset_dict_without_a_store_is_refused(ds: Dataset[Point]) -> None:
-    with pytest.raises(TypeError, match="write"):
-        Index().insert_dataset(DatasetDict({"train": ds}), name="mine")
+def test_without_a_store_only_a_dataset_can_be_registered(ds: Dataset[Point]) -> None:
+    several: list[Any] = [DatasetDict({"train": ds}), points(2)]
+    for given in several:
+        with pytest.raises(TypeError, match=rf"{type(given).__name__} .* index.write"):
+            Index().insert_dataset(given, name="mine")
 
 
 def test_metadata_is_that_of_the_dataset_unless_it_is_given(index: Index, tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ class DatasetRegistry:
 
     def get_by_cid(self, cid: str) -> LocalDatasetEntry:
         """Return an entry with that CID; of several names that share it, the first."""
-        found = self._provider.scan(CID, cid, limit=1)
+        # A scan without a name finds the records of all.
+        found = self._provider.scan(CID, cid, limit=1) if cid else []
         if not found:
             raise NotFoundError(f"no dataset with CID {cid!r:.120} in this index", cid=cid)
         return self.get(*_read_pointer(found[0][1]))
@@ -88,7 +89,8 @@ class DatasetRegistry:
 
     def history(self, name: str) -> list[LocalDatasetEntry]:
         """Return all revisions of a name, newest first."""
-        found = self._provider.scan(REVISION, name, reverse=True)
+        # See above.
+        found = self._provider.scan(REVISION, name, reverse=True) if name else []
         if not found:
             raise _not_found(name)
         return [LocalDatasetEntry.from_record(body) for _, body in found]

@@ -20,9 +20,9 @@ from atdata.index.leftovers import SILENCE, Leftovers, delete_leftovers, find_le
 from atdata.index.metadata import to_json_object
 from atdata.index.names import check_dataset_name, to_path
 from atdata.index.namespace import TypeNamespace
-from atdata.index.opening import open_provider, own_store, scratch_store
+from atdata.index.opening import check_store, open_provider, own_store, scratch_store
 from atdata.index.pending import PendingWrite
-from atdata.index.references import LOCAL, Reference
+from atdata.index.references import LOCAL, Reference, check_schema_ref
 from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
 from atdata.index.stubs import StubFolder
 from atdata.index.writing import Written, discard, write_elsewhere, write_splits
@@ -65,7 +65,7 @@ class Index:
         self._provider = open_provider(provider, given)
         self._datasets = DatasetRegistry(self._provider)
         self._schemas = SchemaRegistry(self._provider)
-        self._data_store = data_store
+        self._data_store = check_store(data_store)
         self._own_store = own_store(provider, given) if data_store is None else None
         self._stubs = StubFolder(stub_dir) if auto_stubs else None
         self.types = TypeNamespace()
@@ -106,6 +106,7 @@ class Index:
         """
         # What is wrong with these must not come out after hours of writing.
         check_dataset_name(name)
+        check_schema_ref(schema_ref)
         metadata = to_json_object(metadata, name)
         store, prefix = self._store(), (prefix or "").rstrip("/") or to_path(name)
         if not isinstance(store, DataStore):
@@ -153,7 +154,8 @@ class Index:
             if self._data_store is None:
                 return self.add_entry(ds, name=name, schema_ref=schema_ref, metadata=metadata)
         elif self._data_store is None:
-            raise TypeError("splits can be kept only where they are written; use index.write()")
+            kind = type(ds).__name__
+            raise TypeError(f"a {kind} can be kept only where it is written; use index.write()")
         return self.write(ds, name=name, schema_ref=schema_ref, metadata=metadata, **options)
 
     def add_entry(
@@ -169,6 +171,7 @@ class Index:
         ``SampleTypeError`` if it is a view, filtered or otherwise not what its shards hold.
         """
         check_dataset_name(name)
+        check_schema_ref(schema_ref)
         if ds.stages:
             raise SampleTypeError(
                 f"the shards of {ds!r} hold other samples than it yields; "

@@ -39,6 +39,8 @@ def check_dataset_name(name: str) -> str:
     "/". A segment does not start with ".", "-" or a space, does not end with "." or a space, and
     holds none of ``@ \ : * ? " < > | % { }``.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r:.80} cannot name a dataset or split: give text")
     if not name.isprintable():
         _refuse_dataset(name, "it holds characters that cannot be printed")
     if not 1 <= len(name.encode()) <= MAX_DATASET_BYTES:

@@ -16,6 +16,7 @@ from atdata.stores import LocalDiskStore
 
 if TYPE_CHECKING:
     from atdata.index.provider import IndexProvider
+    from atdata.protocols import AbstractDataStore
 
 # Which provider an argument speaks of, where none is named.
 _PROVIDER_OF = {
@@ -45,6 +46,12 @@ def open_provider(
             given = ", ".join(sorted(options))
             raise TypeError(f"a provider that is open already takes no {given}")
         return provider
+    redis = options.get("redis")
+    if isinstance(redis, str | os.PathLike):
+        message = (
+            f"redis=, also the first argument, is a Redis client, not a {type(redis).__name__}"
+        )
+        raise TypeError(f"{message}; give a file as path=, an address of Redis as url=")
     kind: Any = plugins.load("index provider", _chosen_name(provider, options))
     return cast("IndexProvider", kind(**options))
 
@@ -57,6 +64,14 @@ def _chosen_name(provider: str | None, options: Mapping[str, Any]) -> str:
             given.insert(0, f"provider={provider!r}")
         raise TypeError(f"{' and '.join(given)} speak of different databases; give those of one")
     return provider or (meant.pop() if meant else "sqlite")
+
+
+def check_store(store: AbstractDataStore | None) -> AbstractDataStore | None:
+    """Return a store that is given; ``TypeError`` if it is none."""
+    if store is not None and not hasattr(store, "write_shards"):
+        kind = type(store).__name__
+        raise TypeError(f"data_store= is a store such as LocalDiskStore(folder), not a {kind}")
+    return store
 
 
 def own_store(

@@ -89,6 +89,12 @@ class Reference:
         return f"{_SCHEME}{self.authority}/{resource}/{quote(self.name)}{version}"
 
 
+def check_schema_ref(ref: str | None) -> None:
+    """Raise `InvalidNameError` unless ``ref``, if given, may refer to a schema somewhere."""
+    if ref is not None and not ref.startswith("at://"):
+        Reference.parse(ref, "schema")
+
+
 def _parse(text: str, kind: Kind) -> Reference:
     if text.startswith(_SCHEME):
         return _parse_uri(text.removeprefix(_SCHEME))
