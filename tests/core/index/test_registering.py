@@ -65,7 +65,7 @@ def test_what_cannot_refer_to_a_schema_is_refused_before_anything_is_read(
 ) -> None:
     for act in (index.write, index.insert_dataset, index.add_entry):
         with pytest.raises(InvalidNameError):
-            act(ds, name="mine", schema_ref=ref)  # type: ignore[operator]
+            act(ds, name="mine", schema_ref=ref)
     assert index.list_datasets() == []
     assert files(tmp_path / "shards") == []
 

@@ -122,7 +122,7 @@ def test_p1_a_bad_split_name_is_refused_and_leaves_nothing(
 
 def test_a_split_is_named_by_text(index: Index) -> None:
     with pytest.raises(TypeError, match="1 cannot name a dataset or split"):
-        index.write({1: points(1)}, name="mine")  # type: ignore[dict-item]
+        index.write({1: points(1)}, name="mine")
 
 
 def test_splits_hold_samples_of_one_type(index: Index, tmp_path: Path) -> None:
