@@ -60,7 +60,7 @@ class Members(NamedTuple):
     def key(self, buffer: ByteArray, position: int) -> bytes:
         """Return the key of a member."""
         start = int(self.headers[position])
-        return buffer[start : start + tar.MAX_NAME].tobytes().partition(_SUFFIX)[0]
+        return _key_of(buffer[start : start + BLOCK].tobytes())
 
 
 def find_members(blocks: ByteArray, start: int, previous_key: bytes | None) -> Members | None:
@@ -99,7 +99,9 @@ def check_files(blocks: ByteArray, at: Ints, previous_key: bytes | None) -> tupl
         np.ascontiguousarray(headers.view(np.uint64)[:, : -(-key_length // 8)].T), key_length
     )
     sizes, good = _check_headers(headers, first, key_length, _byte_sums(keys))
-    return sizes, good & _are_keys(keys, first[:key_length], previous_key)
+    good &= _are_keys(keys, first[:key_length])
+    good[0] &= _key_of(first) != previous_key
+    return sizes, good
 
 
 def _check_headers(headers: ByteArray, first: bytes, free: int, free_sums: Any) -> tuple[Ints, Any]:
@@ -128,6 +130,11 @@ def _template(before: bytes, after: bytes) -> Template:
     start, rest = stop - len(before), BLOCK - len(after)
     model = bytes(start) + before + bytes(rest - stop) + after
     return Template(model, [slice(start, stop), slice(rest, BLOCK)])
+
+
+def _key_of(header: bytes) -> bytes:
+    """Return the key that a good header names, with the folders of its prefix."""
+    return tar.parse_header(header).name.removesuffix(_SUFFIX)
 
 
 def _is_sound(header: bytes) -> bool:
@@ -188,7 +195,7 @@ def _byte_sums(keys: Words) -> Any:
     return ((pairs * _ONES) >> np.uint64(48)).sum(axis=0).astype(np.float64)
 
 
-def _are_keys(keys: Words, first: bytes, previous_key: bytes | None) -> Any:
+def _are_keys(keys: Words, first: bytes) -> Any:
     """Require keys that differ from the one before, and from the first in letters and digits alone.
 
     Every byte that could end a key or name a folder (dot, slash, NUL) is below "0".
@@ -199,8 +206,7 @@ def _are_keys(keys: Words, first: bytes, previous_key: bytes | None) -> Any:
     same_low = (at_least_zero == at_least_zero[:, :1]) & (((keys ^ keys[:, :1]) & low_mask) == 0)
     good = same_low.all(axis=0)
     good[1:] &= (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    is_key = not (b"." in first or b"\0" in first or first.endswith(b"/"))
-    good[0] &= is_key and first != previous_key
+    good[0] &= not (b"." in first or b"\0" in first or first.endswith(b"/"))
     return good
 
 
