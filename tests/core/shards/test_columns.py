@@ -190,7 +190,7 @@ def test_an_unfinished_sample_before_a_series_is_missing_its_msgpack() -> None:
 def test_members_behind_a_series_belong_to_its_last_sample_in_long_folders_too() -> None:
     # A name of more than 100 bytes begins in another field of the header.
     samples: list[Any] = [_numbers(number, random.Random(7)) for number in range(9)]
-    folder = "folder/" * 15
+    folder = f"{'a' * 80}/{'b' * 20}/"
     members = [(f"{folder}{n}.msgpack", sample.packed) for n, sample in enumerate(samples)]
     shard = tar_bytes([*members, (f"{folder}8.json", b"{}")])
     assert as_columns(io.BytesIO(shard), Numbers) == samples
