@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from atdata.errors import StorageError
+
 
 def home() -> Path:
     """Return the folder, which need not exist; the environment is read at each call."""
@@ -12,9 +14,16 @@ def home() -> Path:
 
 
 def make_home() -> Path:
-    """Return the folder, made or tightened so that only its owner can enter."""
+    """Return the folder, made or tightened so that only its owner can enter.
+
+    ``StorageError`` if that cannot be.
+    """
     folder = home()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        message = f"the folder {folder} cannot be made or kept private: {error.strerror}"
+        raise StorageError(f"{message}; ATDATA_HOME names another", path=str(folder)) from error
     return folder

@@ -9,7 +9,7 @@ from tests.core.index.kinds import Note, PlainStore, Point, notes, points
 
 import atdata
 from atdata import Dataset, Index, LocalDiskStore, load_dataset
-from atdata.errors import NotFoundError, SplitNotFoundError
+from atdata.errors import NotFoundError, SplitNotFoundError, StorageError
 from atdata.index import get_default_index, set_default_index
 
 
@@ -32,6 +32,17 @@ def test_c4_a_home_that_others_can_enter_is_tightened(tmp_path: Path) -> None:
     home.mkdir(mode=0o755)
     get_default_index()
     assert mode(home) == 0o700
+
+
+def test_a_home_that_cannot_be_made_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ATDATA_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(StorageError, match=r"file/home .* Not a directory; ATDATA_HOME names"):
+        get_default_index()
+    with pytest.raises(StorageError, match="ATDATA_HOME"):
+        LocalDiskStore().spool()
 
 
 def test_a_name_is_loaded_from_the_users_own_index_without_saying_so(tmp_path: Path) -> None:
