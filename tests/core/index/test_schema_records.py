@@ -135,6 +135,13 @@ def test_a_record_object_has_what_the_record_says(index: Index) -> None:
 FOREIGN_FIELD = {"name": "m", "fieldType": {"$type": "local#sparse"}, "optional": False}
 
 
+def test_what_others_put_beside_the_fields_is_in_nobodys_way(index: Index) -> None:
+    put(index.provider, "Odd", "1.0.0", description=5, createdAt=1, metadata=[1])
+    record = index.get_schema_record("Odd")
+    assert (record.description, record.created_at, record.metadata) == (None, None, None)
+    assert index.get_schema("Odd")["description"] == 5
+
+
 def test_kinds_of_fields_not_supported_here_are_listed_but_not_decoded(index: Index) -> None:
     put(index.provider, "Note", "1.0.0", fields=[FOREIGN_FIELD])
     assert index.list_schemas()[0]["fields"] == [FOREIGN_FIELD]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from atdata.errors import (
     ConflictError,
@@ -25,6 +25,8 @@ from atdata.samples import DictSample, Schema
 
 if TYPE_CHECKING:
     from atdata.index.provider import IndexProvider
+
+T = TypeVar("T")
 
 SCHEMA = "schema"
 FIRST_VERSION = "1.0.0"
@@ -54,17 +56,22 @@ class LocalSchemaRecord:
     @property
     def description(self) -> str | None:
         """What was said of it, if anything."""
-        return self.record.get("description")
+        return self._said("description", str)
 
     @property
     def metadata(self) -> dict[str, Any] | None:
         """What was stored beside it, if anything."""
-        return self.record.get("metadata")
+        return self._said("metadata", dict)
 
     @property
     def created_at(self) -> str | None:
         """When it was published, in ISO 8601 with offset."""
-        return self.record.get("createdAt")
+        return self._said("createdAt", str)
+
+    def _said(self, key: str, kind: type[T]) -> T | None:
+        # Other writers may put anything there, which says nothing of the fields.
+        value = self.record.get(key)
+        return value if isinstance(value, kind) else None
 
     @property
     def ref(self) -> str:

@@ -135,7 +135,7 @@ def _render(record: LocalSchemaRecord) -> str:
     lines = list(_field_lines(schema)) or ["pass"]
     if record.description:
         # Python 3.13 cannot compile a docstring with a lone surrogate.
-        text = str(record.description).encode("utf-8", "replace").decode()
+        text = record.description.encode("utf-8", "replace").decode()
         lines.insert(0, repr(text))
     return _TEMPLATE.format(
         name=schema.name,
