@@ -80,7 +80,8 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure side by side with the peers that can be installed, and print the numbers."""
-    install(session)
+    # The servers of the index and of S3 are those of the tests.
+    install(session, "test")
     peers = [
         nox.project.dependency_groups(PROJECT, "bench"),
         ["datasets"],
