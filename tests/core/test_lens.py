@@ -148,6 +148,8 @@ def test_lenses_compose_in_both_notations() -> None:
 def test_lenses_that_do_not_meet_do_not_compose() -> None:
     with pytest.raises(LensNotFoundError, match="do not meet"):
         simplify | shout  # type: ignore[operator]
+    with pytest.raises(TypeError, match="unsupported operand"):
+        simplify | str.upper  # type: ignore[operator]
 
 
 def no_annotation(source):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201

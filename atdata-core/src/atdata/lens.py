@@ -74,6 +74,8 @@ class Lens(Generic[S, V]):
         return Lens(_itself, _view_alone, source_type=sample_type, view_type=sample_type)
 
     def __or__(self, other: Lens[V, W]) -> Lens[S, W]:
+        if not isinstance(other, Lens):
+            return NotImplemented
         if self.view_type is not other.source_type:
             raise LensNotFoundError(f"{self} and {other} do not meet in one type")
         return Lens(

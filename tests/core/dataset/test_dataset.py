@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import msgpack
 import numpy as np
@@ -35,6 +35,8 @@ from atdata.errors import (
     SampleTypeError,
     ShardNotFoundError,
 )
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -138,10 +140,15 @@ def test_an_empty_list_is_refused() -> None:
         Dataset[Item]([])
 
 
-@pytest.mark.parametrize("kind", [int, "Item", (Item, Item), item(1)], ids=str)
+@pytest.mark.parametrize("kind", [int, "Item", (Item, Item), item(1), T], ids=str)
 def test_a_type_that_is_no_sample_is_refused(kind: Any) -> None:
     with pytest.raises(SampleTypeError, match="is not a sample type"):
         Dataset[kind]("a.tar")
+
+
+def test_generic_code_names_the_type(shard: str) -> None:
+    assert list(Dataset[T](shard, sample_type=Item)) == items(10)  # type: ignore[valid-type]
+    assert SampleBatch[T](items(2)).sample_type is Item  # type: ignore[valid-type]
 
 
 def test_a_type_outside_of_the_brackets_is_refused(shard: str) -> None:

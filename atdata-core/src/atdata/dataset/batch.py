@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import types
-import typing
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 import numpy as np
 
-from atdata.errors import BatchError, SampleTypeError
+from atdata.errors import BatchError
 from atdata.shards import Columns
 
 if TYPE_CHECKING:
@@ -31,14 +30,8 @@ class TypedAlias(types.GenericAlias):
         """Make an instance that knows its type from the start."""
         origin: Any = self.__origin__
         sample_type = self.__args__[0]
-        if isinstance(sample_type, type):
+        if sample_type is not Any:
             kwargs.setdefault("sample_type", sample_type)
-        # In generic code nobody knows the type yet.
-        elif sample_type is not Any and not isinstance(sample_type, typing.TypeVar):
-            raise SampleTypeError(
-                f"{sample_type!r:.80} is not a sample type; "
-                f"give the class itself, as in {origin.__name__}[MySample](...)"
-            )
         return origin(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -65,7 +58,8 @@ class SampleBatch(Generic[DT]):
         self, samples: Sequence[DT] | Columns, *, sample_type: type[DT] | None = None
     ) -> None:
         self._rows: Columns | list[DT] = samples if isinstance(samples, Columns) else list(samples)
-        self._sample_type = sample_type
+        # Generic code has only a type variable to give.
+        self._sample_type = sample_type if isinstance(sample_type, type) else None
         self._fields: dict[str, Any] = {}
 
     @property

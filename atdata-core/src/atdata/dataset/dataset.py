@@ -16,7 +16,7 @@ from atdata.dataset.shuffling import Shuffle
 from atdata.dataset.source import Where, as_source, shard_ids
 from atdata.dataset.stages import Filter, Map, Select, Stage, Take, View
 from atdata.dataset.stream import ALONE, SampleStream
-from atdata.errors import FieldError, MissingMsgpackError
+from atdata.errors import FieldError, MissingMsgpackError, SampleTypeError
 from atdata.lens import LensNetwork
 from atdata.samples import DictSample, PackableSample, Schema
 
@@ -76,8 +76,12 @@ class Dataset(Generic[ST]):
             name = metadata_url.__name__
             raise TypeError(f"the type of a dataset stands in brackets: Dataset[{name}](...)")
         root_type: type[Any] = DictSample if sample_type is None else sample_type
-        is_type = isinstance(root_type, type)
-        if not (is_type and issubclass(root_type, PackableSample | DictSample)):
+        if not isinstance(root_type, type):
+            raise SampleTypeError(
+                f"{root_type!r:.80} is not a sample type; give the class, "
+                "as in Dataset[MySample](...) or, in generic code, as sample_type="
+            )
+        if not issubclass(root_type, PackableSample | DictSample):
             Schema.from_type(root_type)
         where = as_source(source if url is None else url)
         self._plan = _Plan(where, root_type, metadata_url=metadata_url)
