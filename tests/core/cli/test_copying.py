@@ -63,6 +63,7 @@ def test_what_is_missing_or_no_index_is_said_in_one_line(
     done = run("copy", "notes", "--from", tmp_path / "none.db", "--to", tmp_path / "a.db")
     assert done.returncode == 3
     assert "there is no index at" in done.stderr
+    assert not (tmp_path / "a.db").exists()
     done = run("copy", "notes", "--from", database, "--to", "mysql://me:secret@host/x")
     assert done.returncode == 2
     assert "mysql://***@host/x' is no index; give a file" in done.stderr

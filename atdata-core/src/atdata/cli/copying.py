@@ -49,11 +49,14 @@ def copy(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     """
     if store is not None and not shards:
         raise typer.BadParameter("--store says where --shards go; give both", ctx=context)
-    with open_new(target or context.obj, store) as receiver:
-        if _ELSEWHERE.match(name):
+    if _ELSEWHERE.match(name):
+        with open_new(target or context.obj, store) as receiver:
             found = receiver.copy_from(_network(name), name, shards=shards)
-        else:
-            with open_index(source or context.obj) as giver:
+    else:
+        with open_index(source or context.obj) as giver:
+            # A name that is mistyped makes no new index.
+            giver.get_dataset(name)
+            with open_new(target or context.obj, store) as receiver:
                 found = giver.copy_to(receiver, name, shards=shards, history=history)
     if as_json:
         print_json(summary(found))
