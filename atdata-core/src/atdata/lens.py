@@ -279,8 +279,9 @@ def _put_through(first: Lens[S, V], second: Lens[V, W], view: W, source: S) -> S
     return first.put(second.put(view, first.get(source)), source)
 
 
-def _read_as(view: Any, source: DictSample) -> Any:
-    return view.from_data(source.to_dict())
+def _read_as(view: Any, source: DictSample | dict[str, Any]) -> Any:
+    # A map of untyped samples may make plain dicts of them.
+    return view.from_data(source.to_dict() if isinstance(source, DictSample) else source)
 
 
 def _copy_as(view: Any, source: Any) -> Any:

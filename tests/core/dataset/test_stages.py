@@ -192,6 +192,16 @@ def test_dicts_batch_as_dict_samples() -> None:
     assert isinstance(batch.samples[0], DictSample)
 
 
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_dicts_made_of_untyped_samples_are_viewed_as_a_type(batch_size: int | None) -> None:
+    pairs, _ = _applied([])
+    ds: Dataset[Any] = pairs.map(lambda pair: {"a": pair.b, "b": pair.a}, DictSample)
+    assert ds.column_names == ["a", "b"]
+    found: list[Any] = list(ds.as_type(Pair).ordered(batch_size=batch_size))
+    samples = found if batch_size is None else [s for batch in found for s in batch.samples]
+    assert samples == [Pair(pair.b, pair.a) for pair in pairs]
+
+
 @pytest.mark.parametrize("value", [5, "x", None, (1, 2), [1]])
 def test_what_has_no_fields_cannot_be_batched(value: Any) -> None:
     ds, _ = _applied([])

@@ -154,8 +154,8 @@ class Dataset(Generic[ST]):
         """The field names; for untyped samples those of the first one, which is read for it."""
         if self.sample_type is not DictSample:
             return self.schema.names
-        first = self.head(1)
-        return cast("DictSample", first[0]).keys() if first else []
+        first: list[Any] = self.head(1)
+        return list(first[0].keys()) if first else []
 
     def as_type(self, other: type[RT]) -> Dataset[RT]:
         """View the samples as another type, through the lens between the two.
@@ -178,7 +178,7 @@ class Dataset(Generic[ST]):
 
         The new sample type is the one given, else the function's return annotation if that is a
         sample type, else it is taken to be the same. Results that are dicts batch as
-        ``DictSample``.
+        ``DictSample``; where the type is that too, they can be viewed as any typed class.
         """
         return self._with(Map(function, sample_type or _returned_type(function)))
 
