@@ -66,4 +66,4 @@ def test_another_store_is_pointed_to(
 def test_a_time_that_is_none_is_refused(run: Run, database: Path, time: str) -> None:
     done = run("--index", database, "gc", f"--older-than={time}")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "such as 12h or 7d" in done.stderr
+    assert "1h or more, such as 12h or 7d" in done.stderr

@@ -50,7 +50,7 @@ def _to_silence(text: str) -> dt.timedelta:
     match = re.fullmatch(r"(\d{1,6})([mhd])", text)
     silence = dt.timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else dt.timedelta()
     if silence < SHORTEST_SILENCE:
-        raise typer.BadParameter(f"--older-than is a time such as 12h or 7d, not {text!r}")
+        raise typer.BadParameter(f"--older-than is 1h or more, such as 12h or 7d, not {text!r}")
     return silence
 
 
