@@ -7,9 +7,23 @@ from contextlib import closing
 
 import pytest
 from tests.services.fault_proxy import FaultProxy, fault_proxy
-from tests.services.pds_server import Account, PdsServer
+from tests.services.pds_server import Account, PdsServer, running_pds
 
+from atdata_atmosphere import retries
 from atdata_atmosphere.client import AtmosphereClient
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have servers that fail asked again soon, where they do not say when."""
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.02)
+
+
+@pytest.fixture(scope="session")
+def strict_server() -> Iterator[PdsServer]:
+    """Give a PDS with a small limit for blobs and the default limits of rates, all enforced."""
+    with running_pds(blob_limit=50_000, rate_limits=True) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import multiprocessing
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
 import pytest
 from atproto import Client
-from tests.services.pds_server import Account, PdsServer, running_pds
+from tests.services.pds_server import Account, PdsServer
 
 from atdata import packable
 from atdata.errors import (
@@ -217,13 +217,6 @@ def test_a_record_that_refers_to_no_blob_is_refused(
         alice.create_record(collection, _record(collection, blob=blob))
 
 
-@pytest.fixture(scope="module")
-def strict_server() -> Iterator[PdsServer]:
-    """Give a server with small limits that it enforces."""
-    with running_pds(blob_limit=50_000, rate_limits=True) as server:
-        yield server
-
-
 def test_a8_a_blob_over_the_servers_limit_is_refused_by_name(strict_server: PdsServer) -> None:
     client = AtmosphereClient(strict_server.url, plc_url=strict_server.plc_url, allow_private=True)
     with closing(client):
@@ -238,11 +231,11 @@ def test_a8_a_blob_over_the_servers_limit_is_refused_by_name(strict_server: PdsS
 
 def test_too_many_logins_say_when_to_try_again(strict_server: PdsServer) -> None:
     client = AtmosphereClient(strict_server.url, plc_url=strict_server.plc_url, allow_private=True)
-    with closing(client):
-        failures = [_failure_of_login(client) for _ in range(31)]
-    assert isinstance(failures[0], AuthenticationError)
-    assert not isinstance(failures[-1], AuthenticationError)
-    assert 0 < failures[-1].retry_after <= 300
+    # The server takes a third of a second to refuse each, however many there are at a time.
+    with closing(client), ThreadPoolExecutor(16) as pool:
+        failures = list(pool.map(_failure_of_login, [client] * 31))
+    [busy] = [one for one in failures if not isinstance(one, AuthenticationError)]
+    assert 0 < busy.retry_after <= 300
 
 
 def _failure_of_login(client: AtmosphereClient) -> Any:

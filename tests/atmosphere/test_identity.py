@@ -27,6 +27,7 @@ from atdata.errors import (
     StorageError,
     UntrustedInputError,
 )
+from atdata_atmosphere import handles
 from atdata_atmosphere.addresses import addresses_of, checked_origin, is_public
 from atdata_atmosphere.cache import Cache
 from atdata_atmosphere.client import AtmosphereClient
@@ -333,6 +334,7 @@ def test_without_a_network_it_is_not_said_that_somebody_does_not_exist(
     names: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _addresses(monkeypatch, None)
+    monkeypatch.setattr(handles, "DNS_SECONDS", 0.2)
     resolver = dns.resolver.get_default_resolver()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.atmosphere.places import Feature, features, shard_of, somebody
-from tests.services.pds_server import running_pds
+from tests.services.pds_server import PdsServer
 
 import atdata
 from atdata.atmosphere import AtmosphereIndex, PDSBlobStore
@@ -16,8 +16,10 @@ from atdata.atmosphere import AtmosphereIndex, PDSBlobStore
 @pytest.mark.parametrize(
     "count", [pytest.param(200, marks=pytest.mark.slow, id="200"), pytest.param(8, id="8")]
 )
-def test_small_datasets_publish_within_the_default_limits(count: int, tmp_path: Path) -> None:
-    with running_pds(rate_limits=True) as pds, somebody(pds) as client:
+def test_small_datasets_publish_within_the_default_limits(
+    count: int, strict_server: PdsServer, tmp_path: Path
+) -> None:
+    with somebody(strict_server) as client:
         index = AtmosphereIndex(client, data_store=PDSBlobStore(client))
         for number in range(count):
             path = tmp_path / f"{number}.tar"
