@@ -11,14 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.atmosphere.places import Feature, features, shard_of, somebody, stranger
 from tests.peak_memory import forget_peak, peak_megabytes
-from tests.services.fault_proxy import FaultProxy, other_bytes, status
-from tests.services.pds_server import PdsServer, running_pds
+from tests.services.fault_proxy import FaultProxy, answer, fault_proxy, other_bytes, status
+from tests.services.pds_server import PdsServer
 
 import atdata
 from atdata.atmosphere import AtmosphereClient, AtmosphereIndex, BlobSource, PDSBlobStore
@@ -81,20 +82,34 @@ def test_w6_no_samples_are_an_error(
         PDSBlobStore(client).write_shards(dataset.take(0), prefix="p")
 
 
-@pytest.mark.parametrize("limit", [20_000, 70_000])
-def test_a8_shards_get_smaller_until_the_server_takes_them(
-    dataset: atdata.Dataset[Feature], limit: int
+@pytest.fixture
+def strict_proxy(strict_server: PdsServer) -> Iterator[FaultProxy]:
+    """Give a proxy before the server of small limits."""
+    with fault_proxy(strict_server) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("says_so", [True, False], ids=["said", "unsaid"])
+def test_a8_shards_are_as_large_as_the_server_takes(
+    dataset: atdata.Dataset[Feature], strict_proxy: FaultProxy, *, says_so: bool
 ) -> None:
-    with running_pds(blob_limit=limit) as pds, somebody(pds) as client:
+    limit, refused = strict_proxy.behind.blob_limit, 0 if says_so else 3
+    if not says_so:
+        strict_proxy.commit("describeServer", answer({"did": "did:web:localhost"}), times=99)
+    there = replace(strict_proxy.behind, url=strict_proxy.url, plc_url=strict_proxy.url)
+    with somebody(there) as client:
         index = AtmosphereIndex(client, data_store=PDSBlobStore(client))
         entry = index.insert_dataset(dataset, name="d")
         assert entry.shards is not None
-        assert all(limit / 2 < shard.bytes <= limit for shard in entry.shards[:-1])
+        assert strict_proxy.count("uploadBlob") == len(entry.shards) + refused
+        least = 0.95 * limit if says_so else 0.45 * limit
+        assert all(least < shard.bytes <= limit for shard in entry.shards[:-1])
         found = atdata.Dataset[Feature](index.create_source(entry.data_urls))
         assert [one.packed for one in found] == [one.packed for one in dataset]
         huge = [Feature(np.zeros(limit, np.float32), 1)]
         with pytest.raises(LimitExceededError, match="one sample"):
             PDSBlobStore(client).write_samples(huge, "p")
+        assert strict_proxy.count("uploadBlob") == len(entry.shards) + (refused and refused + 1)
 
 
 def test_what_was_uploaded_is_not_uploaded_again(

@@ -16,6 +16,14 @@ from atdata_atmosphere.xrpc import Xrpc
 MAX_IN_MEMORY = 1024 * 1024 * 1024
 
 
+def upload_limit(xrpc: Xrpc) -> int | None:
+    """Return the most bytes that the account's own server takes as a blob, if it says so."""
+    xrpc.sessions.required()
+    answer = xrpc.query(xrpc.sessions.origin, "com.atproto.server.describeServer", {})
+    said = answer.get("blobUploadLimit")
+    return said if type(said) is int and said > 0 else None
+
+
 def upload(xrpc: Xrpc, data: bytes | IO[bytes], mime_type: str) -> dict[str, Any]:
     """Upload bytes and return the reference to them, as records hold it."""
     file = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from atdata.dataset import Dataset
     from atdata_atmosphere.client import AtmosphereClient
 
-# What the widespread servers take. Where one takes less, it says so and shards get smaller.
+# What the widespread servers take, and more would keep readers waiting for their first sample.
 FIRST_LIMIT = 50_000_000
 SMALLEST_LIMIT = 16_384
 MAXCOUNT = 10_000
@@ -32,7 +32,8 @@ Packed = tuple[str, bytes]
 class PDSBlobStore:
     """Writes shards as blobs to the server of a client's account, and reads blobs of anybody's.
 
-    A shard is as large as the server takes, which is learned from the server and remembered.
+    A shard is no larger than the server says it takes. One that takes less, or does not say, gets
+    smaller ones, and is remembered for it.
     Uploaded shards are noted, so that the same samples written again are not uploaded again.
     Blobs last once a record refers to them; ``AtmosphereIndex(client, data_store=...)`` publishes
     one. ``progress`` is called with each shard that is there.
@@ -64,8 +65,8 @@ class PDSBlobStore:
     ) -> list[str]:
         """Upload a dataset's samples as shards and return their URLs, ``at://did/blob/cid``.
 
-        Blobs have no names, so ``prefix`` is only said in errors. ``maxsize`` bytes are tried
-        first; a server that takes less is believed.
+        Blobs have no names, so ``prefix`` is only said in errors. A shard has up to ``maxsize``
+        bytes, 50 MB by default, or as many as the server takes if that is less.
 
         Raises:
             AuthenticationError: nobody is logged in.
@@ -136,7 +137,9 @@ class _Upload:
         self._client = store.client
         self._journal = store.journal
         self._maxcount = maxcount
-        self._limit = min(wanted, self._journal.limit or wanted)
+        self._most = self._client.get_upload_limit()
+        limits = (wanted, self._most, self._journal.limit)
+        self._limit = min(limit for limit in limits if limit is not None)
         self._split = split
 
     def run(self, packed: Iterator[Packed]) -> Iterator[ShardInfo]:
@@ -170,6 +173,8 @@ class _Upload:
         cid = blob_cid(bytes.fromhex(digest.sha256))
         if self._journal.has(cid):
             return True
+        if self._most is not None and digest.bytes > self._most:
+            raise _one_sample_too_large(digest)
         try:
             ref = self._client.upload_blob(file, TAR)
         except LimitExceededError:
@@ -185,17 +190,21 @@ class _Upload:
 
     def _shrink(self, digest: ShardDigest) -> None:
         if digest.count == 1 or self._limit <= SMALLEST_LIMIT:
-            raise LimitExceededError(
-                f"the server takes no blobs of {digest.bytes} bytes, which one sample needs; "
-                "make samples smaller, or publish the dataset by its URLs",
-                size=digest.bytes,
-            )
+            raise _one_sample_too_large(digest)
         self._limit = min(digest.bytes, self._limit) // 2
         self._journal.limit = self._limit
 
     def _described(self, digest: ShardDigest) -> ShardInfo:
         url = to_url(self._client.did, blob_cid(bytes.fromhex(digest.sha256)))
         return ShardInfo(url, digest.count, digest.bytes, digest.sha256, self._split)
+
+
+def _one_sample_too_large(digest: ShardDigest) -> LimitExceededError:
+    return LimitExceededError(
+        f"the server takes no blobs of {digest.bytes} bytes, which one sample needs; "
+        "make samples smaller, or publish the dataset by its URLs",
+        size=digest.bytes,
+    )
 
 
 def _payloads(file: IO[bytes]) -> list[Packed]:

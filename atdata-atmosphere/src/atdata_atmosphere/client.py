@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from atdata.errors import AuthenticationError, InvalidNameError
 from atdata.home import home, make_home
 from atdata_atmosphere.addresses import checked_origin
-from atdata_atmosphere.blob_transfer import download_blob, read_blob, upload
+from atdata_atmosphere.blob_transfer import download_blob, read_blob, upload, upload_limit
 from atdata_atmosphere.handles import HandleLookup
 from atdata_atmosphere.identity import PLC_DIRECTORY, Identity, Resolver
 from atdata_atmosphere.listing import first_values
@@ -311,6 +311,10 @@ class AtmosphereClient:
             CorruptDataError: the server got other bytes than were sent.
         """
         return upload(self._xrpc, data, mime_type)
+
+    def get_upload_limit(self) -> int | None:
+        """Return the most bytes that the account's server says a blob may have, None if unsaid."""
+        return upload_limit(self._xrpc)
 
     def get_blob(self, did: str, cid: str) -> bytes:
         """Return a blob, whose bytes were checked against its CID.
