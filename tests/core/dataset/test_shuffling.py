@@ -38,7 +38,10 @@ class Even:
 
 @packable
 class Ragged(Even):
-    """Samples whose arrays differ in length from one to the next."""
+    """Samples whose arrays differ in length, of a class that has a say in how they are made."""
+
+    def __post_init__(self) -> None:
+        self.number += 0
 
 
 def sample(sample_type: type[Even], number: int) -> Even:
@@ -126,7 +129,7 @@ def test_one_kind_of_samples_is_shuffled_as_columns_and_the_other_as_objects() -
     for sample_type in (Even, Ragged):
         stream = io.BytesIO(shard_bytes(sample(sample_type, number) for number in range(400)))
         forms = {part.form for part in ShardReader(sample_type).read(stream, "x")}
-        assert (len(forms) == 1) == (sample_type is Even)
+        assert len(forms) == 1
         assert (None in forms) == (sample_type is Ragged)
 
 

@@ -22,6 +22,9 @@ from atdata.errors import CorruptDataError, FieldError
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000
+# How np.save begins unless a dtype is compound or a shape very long.
+_USUAL_LENGTH = 128
+_USUAL = MAGIC + b"\x01\x00" + (_USUAL_LENGTH - 10).to_bytes(2, "little")
 MAX_DIMENSIONS = 64
 
 
@@ -59,22 +62,22 @@ def array_to_bytes(array: np.ndarray[Any, Any]) -> bytes:
     return b"".join(array_to_buffers(array))
 
 
-def bytes_to_array(data: bytes) -> np.ndarray[Any, Any]:
+def bytes_to_array(data: bytes | memoryview) -> np.ndarray[Any, Any]:
     """Decode array bytes of either form into a writable array that owns its memory."""
     dtype, shape, order, start, nbytes = array_layout(data)
-    if len(data) - start != nbytes:
+    there = len(data) - start
+    if there != nbytes:
         raise CorruptDataError(
-            f"array bytes are {'too short' if len(data) - start < nbytes else 'too long'}: "
-            f"shape {shape} of {dtype} takes {nbytes} bytes, {len(data) - start} are there"
+            f"array bytes are {'too short' if there < nbytes else 'too long'}: "
+            f"shape {shape} of {dtype} takes {nbytes} bytes, {there} are there"
         )
-    if not nbytes:
-        return np.empty(shape, dtype, order)
-    flat = np.frombuffer(bytearray(memoryview(data)[start:]), dtype)
-    return flat.reshape(shape, order=order)
+    return np.ndarray(shape, dtype, bytearray(memoryview(data)[start:]), order=order)
 
 
-def array_layout(data: bytes) -> ArrayLayout:
+def array_layout(data: bytes | memoryview) -> ArrayLayout:
     """Read the header of array bytes without looking at the data behind it."""
+    if data[:10] == _USUAL and len(data) >= _USUAL_LENGTH:
+        return _npy_layout(bytes(data[:_USUAL_LENGTH]))
     if data[:6] != MAGIC:
         return _compact_layout(data)
     width = 2 if data[6:7] == b"\x01" else 4
@@ -197,7 +200,7 @@ def _read_header(text: str) -> tuple[np.dtype[Any], Any, Any]:
     return npy.descr_to_dtype(fields["descr"]), fields["fortran_order"], fields["shape"]
 
 
-def _compact_layout(data: bytes) -> ArrayLayout:
+def _compact_layout(data: bytes | memoryview) -> ArrayLayout:
     try:
         name_end = 1 + data[0]
         name = bytes(data[1:name_end]).decode("ascii")

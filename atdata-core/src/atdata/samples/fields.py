@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgpack
@@ -207,17 +208,14 @@ class Array(FieldType):
         emit(data)
 
     def decode(self, raw: Any) -> np.ndarray[Any, Any]:
-        array: Any = bytes_to_array(raw) if type(raw) is bytes else raw
+        array: Any = bytes_to_array(raw) if isinstance(raw, bytes | memoryview) else raw
         self._check(array)
         return array  # type: ignore[no-any-return]
 
     def _check(self, value: Any) -> None:
         if not isinstance(value, np.ndarray):
             raise Mismatch(str(self), value, why="np.asarray makes one")
-        if self.scalar is None:
-            return
-        kind = value.dtype.type
-        if not issubclass(_CONCRETE.get(kind, kind), getattr(np, self.scalar)):
+        if self.scalar is not None and not _is_scalar(value.dtype.type, self.scalar):
             raise Mismatch(str(self), value, why=".astype converts it")
 
     @property
@@ -227,6 +225,11 @@ class Array(FieldType):
 
     def __str__(self) -> str:
         return f"NDArray[{self.scalar}]" if self.scalar else "NDArray"
+
+
+@lru_cache(maxsize=1024)
+def _is_scalar(kind: type[np.generic], scalar: str) -> bool:
+    return issubclass(_CONCRETE.get(kind, kind), getattr(np, scalar))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 A layout is made from one packed sample: its fields in order, as long as each has a width that its
 type and header tell. What lies between the values (names, msgpack types, lengths, ``.npy`` headers)
 is structure, which must be the same in every sample read by the layout. From the first field of
-varying width on, samples have a tail, which is read row by row.
+varying width on, samples have a tail, which is read row by row. A loose layout has in its tail
+whatever could be of another width in another sample: arrays, bytes and optional fields too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from atdata.shards.columns import (
     Objects,
     SmallNumbers,
 )
+from atdata.shards.tails import Located, text_of
 from atdata.shards.template import ByteArray, Template
 
 _NUMBERS: dict[int, np.dtype[Any]] = {
@@ -70,8 +72,8 @@ class Layout:
     model: bytes
     fixed: tuple[slice, ...]
     tail: tuple[str, ...]
-    # What unpacks a tail, given as a map of its own; None if it is text alone, which is found
-    # without unpacking.
+    # What finds the values of a tail in its bytes; else what unpacks it, as a map of its own.
+    located: tuple[Located, ...]
     tail_codec: Codec | None
 
     @property
@@ -110,14 +112,16 @@ class Layout:
         )
 
 
-def make_layout(sample: memoryview, sample_type: type[Any]) -> Layout | None:
+def make_layout(
+    sample: memoryview, sample_type: type[Any], *, loose: bool = False
+) -> Layout | None:
     """Find the layout of a packed sample of a type; None if it takes the careful reader.
 
     That is so where fields are missing, unknown, repeated or not of their type: cases for
     defaults and errors, which the careful reader knows.
     """
     try:
-        return _Parser(sample, sample_type).parse()
+        return _Parser(sample, sample_type, loose=loose).parse()
     except (_NotRegularError, CorruptDataError, IndexError):
         return None
 
@@ -127,8 +131,9 @@ class _NotRegularError(Exception):
 
 
 class _Parser:
-    def __init__(self, sample: memoryview, sample_type: type[Any]) -> None:
+    def __init__(self, sample: memoryview, sample_type: type[Any], *, loose: bool) -> None:
         self._data = sample
+        self._loose = loose
         self._type = sample_type
         self._fields: Mapping[str, Field] | None = None
         if sample_type is not DictSample:
@@ -166,25 +171,43 @@ class _Parser:
             raise _NotRegularError
         kinds = {name: kind for name, kind, _ in self._placed} | dict.fromkeys(tail, Objects())
         order = list(self._fields) if self._fields is not None else [*placed, *tail]
+        located = self._located(tail)
         return Layout(
             Form(self._type, tuple((name, kinds[name]) for name in order)),
             tuple(self._placed),
             bytes(self._data[:end]),
             tuple(self._structure),
             tuple(tail),
-            self._tail_codec(tail),
+            located,
+            None if located or not tail else self._tail_codec(tail),
         )
 
-    def _tail_codec(self, tail: Mapping[str, Any]) -> Codec | None:
-        """Prepare the reading of tails that are more than text."""
-        texts = all(type(value) is str for value in tail.values())
+    def _located(self, tail: Mapping[str, Any]) -> tuple[Located, ...]:
+        """Prepare the reading of tails of texts, bytes and arrays; nothing if there is more."""
+        readers = [self._reader(name, value) for name, value in tail.items()]
+        found = tuple(
+            Located(name, type(value) is str, read)
+            for (name, value), read in zip(tail.items(), readers, strict=True)
+            if read is not None
+        )
+        return found if len(found) == len(tail) else ()
+
+    def _reader(self, name: str, value: Any) -> Callable[[memoryview], Any] | None:
+        field = self._fields[name] if self._fields is not None else None
+        if type(value) is str:
+            return text_of if field is None or field.type == Str() else None
+        # Where a value may be None, unpacking goes on where finding would end.
+        if type(value) is not bytes or (field is not None and field.optional):
+            return None
+        if field is None or field.type == Bytes():
+            return bytes
+        return field.type.decode if isinstance(field.type, Array) else None
+
+    def _tail_codec(self, tail: Mapping[str, Any]) -> Codec:
+        """Prepare the unpacking of tails of anything."""
         if self._fields is None:
-            if not texts:
-                # Which names the tails of other untyped samples have is not known.
-                raise _NotRegularError
-            return None
-        if texts and all(self._fields[name].type == Str() for name in tail):
-            return None
+            # Which names the tails of other untyped samples have is not known.
+            raise _NotRegularError
         return Codec(self._type.__name__, tuple(self._fields[name] for name in tail))
 
     def _tail(self, start: int, count: int) -> dict[str, Any]:
@@ -212,6 +235,8 @@ class _Parser:
         field = None if self._fields is None else self._fields.get(name)
         if self._fields is not None and field is None:
             raise _NotRegularError
+        if self._loose and field is not None and field.optional:
+            return None
         code = self._data[self._at]
         kind = self._read_fixed(code, field)
         if kind is not None and field is not None and not _fits(kind, field):
@@ -228,9 +253,9 @@ class _Parser:
             return Nones()
         if code in _NUMBERS:
             return Numbers(_NUMBERS[code])
-        if code in _BIN_LENGTHS:
-            return self._read_bin(_BIN_LENGTHS[code], field)
-        return None
+        if code not in _BIN_LENGTHS or self._loose:
+            return None
+        return self._read_bin(_BIN_LENGTHS[code], field)
 
     def _read_bin(self, width: int, field: Field | None) -> Kind:
         length = int.from_bytes(self._data[self._at : self._at + width], "big")

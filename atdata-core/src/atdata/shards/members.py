@@ -43,6 +43,10 @@ class Members(NamedTuple):
         """Return the members but for the first few."""
         return Members(self.headers[count:], self.data[count:], self.sizes[count:])
 
+    def before(self, count: int) -> Members:
+        """Return the first few members."""
+        return Members(self.headers[:count], self.data[:count], self.sizes[:count])
+
     @property
     def end(self) -> int:
         """Where the member behind the last one begins."""

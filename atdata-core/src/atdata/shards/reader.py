@@ -136,17 +136,30 @@ class ShardReader:
             if not self._single_samples:
                 run = self._run_of(rest)
                 found = len(run) if run is not None else 0
-                at += found
                 # A run that nothing but the window ends is as long as can be.
-                is_whole = at == len(members.data)
+                is_whole = at + found == len(members.data)
                 self._single_samples = self._sample_pause.after(_WORTHWHILE if is_whole else found)
-                if run is not None:
+                if run is not None and not self._single_samples:
                     yield run
-            else:
-                count = min(self._single_samples, len(rest.data))
-                yield Samples([self._decode(rest, row) for row in range(count)])
-                self._single_samples -= count
-                at += count
+                    at += found
+                    continue
+                self._single_samples += found
+            rest = rest.before(self._single_samples)
+            yield from self._differing(rest)
+            self._single_samples -= len(rest.data)
+            at += len(rest.data)
+
+    def _differing(self, members: Members) -> Iterator[Rows]:
+        """Read samples whose arrays or bytes differ in length, or that differ in any way."""
+        sample = self._window.buffer.data[members.span(0)]
+        layout = make_layout(sample, self._type, loose=True)
+        matched = match_run(layout, self._window.buffer, members) if layout is not None else None
+        found = 0
+        if matched is not None:
+            found = len(matched.rows)
+            yield Run(matched, self._shard)
+        if found < len(members.data):
+            yield Samples([self._decode(members, row) for row in range(found, len(members.data))])
 
     def _run_of(self, members: Members) -> Run | None:
         """Find the run that the first member begins, by the layout before or one of its own."""

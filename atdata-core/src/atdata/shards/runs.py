@@ -9,13 +9,14 @@ import numpy as np
 
 from atdata.errors import AtdataError, CorruptDataError, FieldError
 from atdata.samples.codec import located
+from atdata.samples.fields import Mismatch
 from atdata.samples.headers import map_header
 from atdata.shards.columns import Array, Columns, Form, Places
 from atdata.shards.layout import Layout
 from atdata.shards.members import Members
+from atdata.shards.tails import locate
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import ByteArray, Ints, leading
-from atdata.shards.texts import locate_texts
 
 # Samples are made this many at a time: of more, Python's garbage collector goes through those at
 # hand again and again, which takes as long as making them. They share memory, so large ones are
@@ -74,13 +75,13 @@ class Samples:
 
 
 class Matched(NamedTuple):
-    """Members seen as rows of a layout, and where in the buffer the texts of each tail are."""
+    """Members seen as rows of a layout, and where in the buffer the values of each tail are."""
 
     layout: Layout
     buffer: ByteArray
     members: Members
     rows: ByteArray
-    texts: list[tuple[Ints, Ints]]
+    located: list[tuple[Ints, Ints]]
 
 
 class Copied:
@@ -98,7 +99,7 @@ class Run:
     """Samples that all have one layout, seen as a matrix with a row for each."""
 
     def __init__(self, matched: Matched, shard: str) -> None:
-        self._layout, self._buffer, self._members, self._rows, self._texts = matched
+        self._layout, self._buffer, self._members, self._rows, self._located = matched
         self._shard = shard
         self.form: Form | None = self._layout.form if self._layout.form.is_plain else None
 
@@ -115,7 +116,7 @@ class Run:
         for name, kind, offset in self._layout.placed:
             target.raw[name][places] = self._rows[start:stop, offset : offset + (kind.width or 0)]
         if self._layout.tail:
-            read = self._read_texts if self._texts else self._read_tails
+            read = self._read_located if self._located else self._read_tails
             for name, values in read(start, stop).items():
                 target.raw[name][places] = values
 
@@ -135,14 +136,17 @@ class Run:
         self.fill(copy, slice(0, 1), row, row + 1)
         return Copied(copy), 0
 
-    def _read_texts(self, start: int, stop: int) -> dict[str, Array]:
+    def _read_located(self, start: int, stop: int) -> dict[str, Array]:
         view = self._buffer.data
         columns: dict[str, Array] = {}
-        for name, (begins, ends) in zip(self._layout.tail, self._texts, strict=True):
+        for value, (begins, ends) in zip(self._layout.located, self._located, strict=True):
+            read, column = value.read, np.empty(stop - start, object)
             spans = zip(begins[start:stop].tolist(), ends[start:stop].tolist(), strict=True)
             try:
-                columns[name] = np.array([str(view[a:b], "utf-8") for a, b in spans], object)
-            except UnicodeDecodeError:
+                for row, (begin, end) in enumerate(spans):
+                    column[row] = read(view[begin:end])
+                columns[value.name] = column
+            except (UnicodeDecodeError, CorruptDataError, Mismatch):
                 return self._row_by_row(self._read_carefully, start, stop)
         return columns
 
@@ -211,12 +215,12 @@ def match_run(layout: Layout, buffer: ByteArray, members: Members) -> Matched | 
         return None
     rows = _matrix(buffer, members.data[:count], layout.length)
     count = leading(layout.matches(rows))
-    texts: list[tuple[Ints, Ints]] = []
-    if layout.tail and layout.tail_codec is None and count:
+    located: list[tuple[Ints, Ints]] = []
+    if layout.located and count:
         starts, ends = members.data[:count], members.data[:count] + sizes[:count]
-        texts, fits = locate_texts(buffer, starts + layout.length, ends, layout.tail)
+        located, fits = locate(buffer, starts + layout.length, ends, layout.located)
         count = leading(fits)
-    return Matched(layout, buffer, members, rows[:count], texts) if count else None
+    return Matched(layout, buffer, members, rows[:count], located) if count else None
 
 
 def _matrix(buffer: ByteArray, at: Ints, width: int) -> ByteArray:
