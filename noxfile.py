@@ -37,13 +37,25 @@ def demo(session: nox.Session) -> None:
     session.run("atdata", "demo", *session.posargs)
 
 
+# The sessions of tests that this call of nox has begun.
+BEGUN: list[str] = []
+
+
 # Somebody with a newer Python only should not see every session skipped.
 @nox.session(python=[*SUPPORTED, *({RUNNING} - {*SUPPORTED})])
 def tests(session: nox.Session) -> None:
-    """Run the tests on every supported Python found; the first one also demands coverage."""
+    """Run the tests on every supported Python found, those that need servers on the first one.
+
+    Where that is the oldest one supported, it also demands coverage.
+    """
     install(session, "test")
-    coverage = ["--cov"] if session.python == SUPPORTED[0] and not session.posargs else []
-    session.run("pytest", "--numprocesses=auto", *coverage, *session.posargs)
+    BEGUN.append(session.name)
+    chosen: list[str] = []
+    if not session.posargs and len(BEGUN) > 1:
+        chosen = ["-m", "not slow and not server"]
+    elif not session.posargs and session.python == SUPPORTED[0]:
+        chosen = ["--cov"]
+    session.run("pytest", "--numprocesses=auto", "--dist=worksteal", *chosen, *session.posargs)
 
 
 @nox.session(python="3.11")

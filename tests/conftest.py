@@ -33,6 +33,16 @@ settings.register_profile("patient", settings(deadline=None))
 settings.load_profile("patient")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a server, so that they can be left out."""
+    for item in items:
+        needs_server = {*__all__} & {*getattr(item, "fixturenames", ())}
+        # The stories ask for theirs by name, when they run.
+        if needs_server or item.path.parent.name == "stories":
+            item.add_marker("server")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked torch where torch is absent, or fail it where torch is required."""
     if item.get_closest_marker("torch") is None or find_spec("torch") is not None:
