@@ -139,8 +139,9 @@ class Plan:
                 yield from self._run(
                     Task("index", provider, "index", self.large_index, 0, folder, ("index",))
                 )
-            folder = str(self.home / f"s3-{number}")
-            yield from self._run(Task("s3", "atdata", "s3", 0, 0, folder, (s3.MEASURE,)))
+            for place in ("s3", "blobs"):
+                folder = str(self.home / f"{place}-{number}")
+                yield from self._run(Task(place, "atdata", place, 0, 0, folder, (s3.MEASURE,)))
 
     def _run(self, task: Task) -> list[Row]:
         print(f"{task.act} {task.workload} {task.count:,}: {task.system}", file=sys.stderr)

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from benchmarks import imports, index, s3
+from benchmarks import blobs, imports, index, s3
 from benchmarks.plan import GROWN, SHARDS, TIMES, Plan
 from benchmarks.rows import Rows
 from benchmarks.systems import GUESTS, READERS
@@ -51,7 +51,7 @@ def report(rows: Rows, plan: Plan) -> str:
             _costs(rows, plan, name),
         ]
     parts += [["## Growth", ""], _growth(rows), ["## The index", ""], _index(rows, plan)]
-    parts += [["## S3", ""], _s3(rows)]
+    parts += [["## S3 and blobs", ""], _remote(rows)]
     parts += [["## Import, beyond numpy", ""], _imports(rows), ["## Targets", ""], _targets(rows)]
     return "\n".join(line for part in parts for line in part)
 
@@ -141,10 +141,12 @@ def _index(rows: Rows, plan: Plan) -> Table:
     yield ""
 
 
-def _s3(rows: Rows) -> Table:
-    yield from _head("Ceph on this machine", "MB a second")
-    for system in (s3.OURS, s3.PLAIN):
-        yield _line(system, _scaled(rows.rate(system, "s3", s3.MEASURE), 1))
+def _remote(rows: Rows) -> Table:
+    yield from _head("servers on this machine", "MB a second")
+    for place, module in (("Ceph", s3), ("PDS", blobs)):
+        for system in (module.OURS, module.PLAIN):
+            rate = rows.rate(system, module.__name__.rpartition(".")[2], s3.MEASURE)
+            yield _line(f"{place}, {system}", _scaled(rate, 1))
     yield ""
 
 

@@ -38,12 +38,12 @@ def measure(folder: Path) -> Iterator[Row]:
         options = server.fresh_bucket()
         store = atdata.S3DataStore(**options)
         shards = store.write_samples(
-            map(_image, range(_SAMPLES)), prefix="images", cut=atdata.stores.Cut(maxcount=250)
+            map(image, range(_SAMPLES)), prefix="images", cut=atdata.stores.Cut(maxcount=250)
         )
         source = store.create_source([shard.url for shard in shards])
         dataset = atdata.Dataset(source, sample_type=Image)
         acts = {
-            OURS: partial(_read, dataset),
+            OURS: partial(read, dataset),
             PLAIN: partial(_fetch, server.client, options["bucket"]),
         }
         megabytes = sum(shard.bytes for shard in shards) // 1_000_000
@@ -52,11 +52,13 @@ def measure(folder: Path) -> Iterator[Row]:
             yield Row(system, "s3", MEASURE, megabytes, *timed_often(act))
 
 
-def _image(number: int) -> Image:
+def image(number: int) -> Image:
+    """Make a sample of 150 kB."""
     return Image(np.full((224, 224, 3), number % 256, np.uint8), f"label {number}")
 
 
-def _read(dataset: atdata.Dataset[Image]) -> None:
+def read(dataset: atdata.Dataset[Image]) -> None:
+    """Read all samples in batches."""
     for batch in dataset.ordered(batch_size=32):
         batch.pixels  # noqa: B018 -- stacking is part of it
 

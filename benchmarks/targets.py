@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmarks import index, s3
+from benchmarks import blobs, index, s3
 from benchmarks.plan import GROWN, LARGE_INDEX
 from benchmarks.rows import Rows
 from benchmarks.systems import PEERS
@@ -103,9 +103,12 @@ def _page(provider: str) -> Callable[[Rows], float | None]:
     return milliseconds
 
 
-def _s3_over_plain(rows: Rows) -> float | None:
-    ours, plain = (rows.rate(name, "s3", s3.MEASURE) for name in (s3.OURS, s3.PLAIN))
-    return ours / plain if ours and plain else None
+def _over_plain(place: str, ours: str, plain: str) -> Callable[[Rows], float | None]:
+    def ratio(rows: Rows) -> float | None:
+        rates = [rows.rate(name, place, s3.MEASURE) for name in (ours, plain)]
+        return rates[0] / rates[1] if rates[0] and rates[1] else None
+
+    return ratio
 
 
 _SERVERS = ("Redis", "PostgreSQL")
@@ -165,5 +168,6 @@ TARGETS = (
         Target(f"{name}, ms for a page with {LARGE_INDEX:,} datasets", _page(name), 20, True)
         for name in _SERVERS
     ),
-    Target("S3, reading over plain requests", _s3_over_plain, 0.5),
+    Target("S3, reading over plain requests", _over_plain("s3", s3.OURS, s3.PLAIN), 0.5),
+    Target("Blobs, reading over httpx", _over_plain("blobs", blobs.OURS, blobs.PLAIN), 0.7),
 )

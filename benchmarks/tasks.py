@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import index, s3
+from benchmarks import blobs, index, s3
 from benchmarks.measure import Timing, memory, size_of, sync, timed, timed_often
 from benchmarks.rows import Row, dump
 from benchmarks.systems import Reader, System, load
@@ -43,7 +43,7 @@ def main(task_file: str, rows_file: str) -> None:
 
 
 def _rows(task: Task) -> Iterator[Row]:
-    if task.act in ("index", "s3"):
+    if task.act in ("index", "s3", "blobs"):
         yield from _tried(task, task.measures, lambda: _serve(task))
         return
     try:
@@ -59,6 +59,8 @@ def _rows(task: Task) -> Iterator[Row]:
 def _serve(task: Task) -> Iterator[Row]:
     if task.act == "s3":
         return s3.measure(Path(task.folder))
+    if task.act == "blobs":
+        return blobs.measure(Path(task.folder))
     return index.measure(task.system, Path(task.folder), task.count)
 
 
