@@ -21,6 +21,7 @@ from tests.services.pds_server import Account, PdsServer
 from atdata.errors import (
     AtdataError,
     CorruptDataError,
+    IdentityNotFoundError,
     InvalidNameError,
     LimitExceededError,
     NotFoundError,
@@ -73,7 +74,7 @@ def test_a_failed_look_up_is_not_kept(
     client: AtmosphereClient, proxy: FaultProxy, account: Account
 ) -> None:
     proxy.commit("/did:plc:", status(404))
-    with pytest.raises(NotFoundError, match=account.did):
+    with pytest.raises(IdentityNotFoundError, match=account.did):
         client.resolve(account.did)
     assert client.resolve(account.did).handle == account.handle
 
@@ -131,7 +132,7 @@ def test_a_did_without_a_server_is_not_found(
     client: AtmosphereClient, proxy: FaultProxy, services: object
 ) -> None:
     proxy.commit("/did:plc:", answer({"id": PLC, "service": services, "alsoKnownAs": 7}))
-    with pytest.raises(NotFoundError, match="names no server"):
+    with pytest.raises(IdentityNotFoundError, match="names no server"):
         client.resolve(PLC)
 
 
@@ -324,7 +325,7 @@ def test_a_handle_that_neither_dns_nor_a_server_knows_is_nobodys(
     _addresses(monkeypatch, None)
     with (
         closing(AtmosphereClient(max_wait=1)) as client,
-        pytest.raises(NotFoundError, match="nobody goes by"),
+        pytest.raises(IdentityNotFoundError, match="nobody goes by"),
     ):
         client.resolve("alice.example.org")
     assert names.texts == {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from atdata.errors import NotFoundError, UntrustedInputError
+from atdata.errors import IdentityNotFoundError, NotFoundError, UntrustedInputError
 from atdata_atmosphere.addresses import checked_origin
 from atdata_atmosphere.cache import Cache
 from atdata_atmosphere.processes import PerProcess
@@ -39,7 +39,7 @@ class DidDocuments:
         """Return where a DID is at home.
 
         Raises:
-            NotFoundError: there is no such DID, or it names no server.
+            IdentityNotFoundError: there is no such DID, or it names no server.
             UntrustedInputError: its document is another's, or its server a refused one.
             StorageError: who keeps the document did not answer.
         """
@@ -59,7 +59,9 @@ class DidDocuments:
         try:
             document = self._web.json(Ask(url, max_bytes=MAX_DOCUMENT))
         except NotFoundError as error:
-            raise NotFoundError(f"there is no {did}; {url} has no document", did=did) from error
+            raise IdentityNotFoundError(
+                f"there is no {did}; {url} has no document", did=did
+            ) from error
         if document.get("id") != did:
             raise UntrustedInputError(f"{url} answers with the document of another DID", did=did)
         return document
@@ -75,7 +77,7 @@ class DidDocuments:
             if is_pds:
                 endpoint: str = service["serviceEndpoint"]
                 return checked_origin(endpoint, allow_private=self._web.allow_private)
-        raise NotFoundError(f"{did} names no server that keeps its repository", did=did)
+        raise IdentityNotFoundError(f"{did} names no server that keeps its repository", did=did)
 
 
 def _new_cache() -> Cache[Home]:

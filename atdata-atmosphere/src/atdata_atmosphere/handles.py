@@ -6,6 +6,7 @@ import httpx
 
 from atdata.errors import (
     AtdataError,
+    IdentityNotFoundError,
     LimitExceededError,
     NotFoundError,
     StorageError,
@@ -38,7 +39,7 @@ class HandleLookup:
         """Return the DID, which need not know of the handle.
 
         Raises:
-            NotFoundError: neither DNS nor the handle's own server names one.
+            IdentityNotFoundError: neither DNS nor the handle's own server names one.
             UntrustedInputError: the handle contradicts itself, or belongs to nobody.
             StorageError: a server did not answer.
         """
@@ -70,7 +71,7 @@ class HandleLookup:
     def _from_pds(self, handle: str) -> str:
         if self._pds is None:
             message = f"{handle} exists in development only; pass base_url=, the PDS that knows it"
-            raise NotFoundError(message, handle=handle)
+            raise IdentityNotFoundError(message, handle=handle)
         url = f"{self._pds}/xrpc/com.atproto.identity.resolveHandle"
         try:
             answer = self._web.json(Ask(url, params={"handle": handle}, attempts=ATTEMPTS))
@@ -124,6 +125,6 @@ def _is_passing(error: AtdataError) -> bool:
     return status is None or status == 429 or status >= 500
 
 
-def _nobody(handle: str) -> NotFoundError:
+def _nobody(handle: str) -> IdentityNotFoundError:
     message = f"nobody goes by the handle {handle}; check how it is spelled"
-    return NotFoundError(message, handle=handle)
+    return IdentityNotFoundError(message, handle=handle)

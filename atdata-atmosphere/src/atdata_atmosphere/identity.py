@@ -42,7 +42,7 @@ class Resolver:
         DID is left out unless it leads back. ``fresh`` passes over what is kept.
 
         Raises:
-            NotFoundError: nobody goes by that name.
+            IdentityNotFoundError: nobody goes by that name.
             UntrustedInputError: the names contradict each other, or the server is a refused one.
             StorageError: a server that had to be asked did not answer.
         """

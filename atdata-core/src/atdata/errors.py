@@ -14,6 +14,7 @@
     ├── SchemaError              ValueError            a schema record cannot be understood
     ├── InvalidNameError         ValueError            a name, version or reference is malformed
     ├── NotFoundError            KeyError              the index holds no such thing
+    │   └── IdentityNotFoundError  ValueError          nobody on the network is known by that name
     ├── ConflictError            ValueError            something else is stored under that key
     ├── EmptyDatasetError        ValueError RuntimeError  there are no samples to write
     ├── SplitNotFoundError       ValueError KeyError   a dataset has no such split
@@ -102,6 +103,10 @@ class InvalidNameError(AtdataError, ValueError):
 
 class NotFoundError(AtdataError, KeyError):
     """The index holds no such dataset, schema or entry."""
+
+
+class IdentityNotFoundError(NotFoundError, ValueError):
+    """Nobody on the network is known by that name, or no server is named for them."""
 
 
 class ConflictError(AtdataError, ValueError):
