@@ -12,6 +12,8 @@ from atdata.errors import PluginNotFoundError, ShardNotFoundError, StorageError
 CONNECT_SECONDS = 30
 STALL_SECONDS = 120
 
+_WEB = ("http", "https")
+
 
 def open_remote(url: str, shown: str) -> IO[bytes]:
     """Open a URL, which errors call by what may be shown of it.
@@ -21,7 +23,7 @@ def open_remote(url: str, shown: str) -> IO[bytes]:
         StorageError: it cannot be read; reading the result may raise it too.
         PluginNotFoundError: no installed package opens such URLs.
     """
-    is_web = url.lower().startswith(("http://", "https://"))
+    is_web = _scheme(url) in _WEB
     system, path = find_system(url, shown, patient=is_web)
     # One request for the whole of it: servers need not know ranges, nor be asked for the size.
     options = {"block_size": 0, "size": 1} if is_web else {}
@@ -41,7 +43,7 @@ def find_system(url: str, shown: str, *, patient: bool = False) -> tuple[Any, st
     # 79 ms, and needed for remote shards alone.
     import fsspec
 
-    scheme = url.partition("://")[0].lower()
+    scheme = _scheme(url)
     try:
         if scheme not in fsspec.available_protocols():
             raise ImportError(f"fsspec knows no protocol {scheme!r}")
@@ -49,11 +51,16 @@ def find_system(url: str, shown: str, *, patient: bool = False) -> tuple[Any, st
         with _translated(url, shown):
             return cast("tuple[Any, str]", fsspec.core.url_to_fs(url, **options))
     except ImportError as error:
+        missing = "an atdata plugin or the fsspec package for it"
         raise PluginNotFoundError(
             f"nothing installed opens {scheme}: URLs ({error}); "
-            "install an atdata plugin or the fsspec package for it",
+            f"install {'atdata-core[http]' if scheme in _WEB else missing}",
             scheme=scheme,
         ) from error
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower()
 
 
 def _timeout() -> Any:
