@@ -22,6 +22,8 @@ def failures(folder: Path, module: str, chosen: Mapping[str, set[str]]) -> dict[
     ids += [kind for kind, tests in classes.items() if not tests]
     path = os.pathsep.join([str(ROOT), str(folder), os.environ.get("PYTHONPATH", "")])
     options = ["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--rootdir", str(folder)]
+    # That a test fails is enough; how values differ takes long to explain.
+    options.append("--assert=plain")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *ids],
         cwd=folder,
