@@ -210,14 +210,16 @@ def test_an_interrupt_ends_a_command_quietly(tmp_path: Path) -> None:
     assert child.returncode == 130
 
 
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 @pytest.mark.parametrize("arguments", [["ls", "--json"], ["--version"]])
-def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
+def test_a_full_disk_is_an_error_of_one_line(arguments: list[str], locale: str) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
     with full.open("w") as out:
         done = subprocess.run(
             [*COMMAND, *arguments],
+            env={**os.environ, "LC_ALL": locale},
             stdout=out,
             stderr=subprocess.PIPE,
             text=True,
