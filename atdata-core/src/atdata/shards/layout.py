@@ -9,7 +9,7 @@ whatever could be of another width in another sample: arrays, bytes and optional
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ from atdata.shards.columns import (
     Objects,
     SmallNumbers,
 )
-from atdata.shards.tails import Located, text_of
+from atdata.shards.tails import Located
 from atdata.shards.template import ByteArray, Template
 
 _NUMBERS: dict[int, np.dtype[Any]] = {
@@ -184,24 +184,19 @@ class _Parser:
 
     def _located(self, tail: Mapping[str, Any]) -> tuple[Located, ...]:
         """Prepare the reading of tails of texts, bytes and arrays; nothing if there is more."""
-        readers = [self._reader(name, value) for name, value in tail.items()]
-        found = tuple(
-            Located(name, type(value) is str, read)
-            for (name, value), read in zip(tail.items(), readers, strict=True)
-            if read is not None
-        )
-        return found if len(found) == len(tail) else ()
+        found = [self._find(name, value) for name, value in tail.items()]
+        return () if None in found else tuple(filter(None, found))
 
-    def _reader(self, name: str, value: Any) -> Callable[[memoryview], Any] | None:
+    def _find(self, name: str, value: Any) -> Located | None:
         field = self._fields[name] if self._fields is not None else None
         if type(value) is str:
-            return text_of if field is None or field.type == Str() else None
+            return Located(name, None) if field is None or field.type == Str() else None
         # Where a value may be None, unpacking goes on where finding would end.
         if type(value) is not bytes or (field is not None and field.optional):
             return None
         if field is None or field.type == Bytes():
-            return bytes
-        return field.type.decode if isinstance(field.type, Array) else None
+            return Located(name, bytes)
+        return Located(name, field.type.decode) if isinstance(field.type, Array) else None
 
     def _tail_codec(self, tail: Mapping[str, Any]) -> Codec:
         """Prepare the unpacking of tails of anything."""

@@ -14,7 +14,7 @@ from atdata.samples.headers import map_header
 from atdata.shards.columns import Array, Columns, Form, Places
 from atdata.shards.layout import Layout
 from atdata.shards.members import Members
-from atdata.shards.tails import locate
+from atdata.shards.tails import locate, read_located
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import ByteArray, Ints, leading
 
@@ -137,18 +137,14 @@ class Run:
         return Copied(copy), 0
 
     def _read_located(self, start: int, stop: int) -> dict[str, Array]:
-        view = self._buffer.data
-        columns: dict[str, Array] = {}
-        for value, (begins, ends) in zip(self._layout.located, self._located, strict=True):
-            read, column = value.read, np.empty(stop - start, object)
-            spans = zip(begins[start:stop].tolist(), ends[start:stop].tolist(), strict=True)
-            try:
-                for row, (begin, end) in enumerate(spans):
-                    column[row] = read(view[begin:end])
-                columns[value.name] = column
-            except (UnicodeDecodeError, CorruptDataError, Mismatch):
-                return self._row_by_row(self._read_carefully, start, stop)
-        return columns
+        some = slice(start, stop)
+        try:
+            return {
+                value.name: read_located(self._buffer.data, value, begins[some], ends[some])
+                for value, (begins, ends) in zip(self._layout.located, self._located, strict=True)
+            }
+        except (UnicodeDecodeError, CorruptDataError, Mismatch):
+            return self._row_by_row(self._read_carefully, start, stop)
 
     def _read_tails(self, start: int, stop: int) -> dict[str, Array]:
         return self._row_by_row(self._read_tail, start, stop)

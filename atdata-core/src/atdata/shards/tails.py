@@ -16,16 +16,10 @@ _BYTES = ((0xC4, 1), (0xC5, 2), (0xC6, 4))
 
 
 class Located(NamedTuple):
-    """A value that can be found without unpacking: its name, and what reads it from its bytes."""
+    """A value that can be found without unpacking: its name, and what makes it, None for text."""
 
     name: str
-    is_text: bool
-    read: Callable[[memoryview], Any]
-
-
-def text_of(data: memoryview) -> str:
-    """Read a text; ``UnicodeDecodeError`` if it is none."""
-    return str(data, "utf-8")
+    make: Callable[[memoryview], Any] | None
 
 
 def locate(
@@ -39,15 +33,27 @@ def locate(
     places: list[tuple[Ints, Ints]] = []
     good = np.ones(len(starts), np.bool_)
     at = starts
-    for name, is_text, _ in wanted:
+    for name, make in wanted:
         key = np.frombuffer(str_bytes(name), np.uint8)
         good &= all_of(_gather(buffer, at, len(key)) == key)
         heads = _gather(buffer, at + len(key), 5)
-        begins, lengths, fits = _headers(heads, at + len(key), is_text=is_text)
+        begins, lengths, fits = _headers(heads, at + len(key), is_text=make is None)
         at = begins + lengths
         good &= fits & (at <= ends)
         places.append((begins, at))
     return places, good & (at == ends)
+
+
+def read_located(data: memoryview, value: Located, begins: Ints, ends: Ints) -> Any:
+    """Make the values that were found under a name, as a column of objects.
+
+    ``UnicodeDecodeError`` if a text is none; other errors are those of ``value.make``.
+    """
+    spans = zip(begins.tolist(), ends.tolist(), strict=True)
+    make = value.make
+    if make is None:
+        return np.array([str(data[a:b], "utf-8") for a, b in spans], object)
+    return np.fromiter((make(data[a:b]) for a, b in spans), object, len(begins))
 
 
 def _gather(buffer: np.ndarray[Any, np.dtype[np.uint8]], at: Ints, count: int) -> Any:
