@@ -220,7 +220,10 @@ class _Picked:
         self._held = held
         self._places = places
         self.form = held.form
-        self.row_bytes = held.form.row_bytes if held.form else 0
+
+    @property
+    def row_bytes(self) -> int:
+        return self.form.row_bytes if self.form else 0
 
     def __len__(self) -> int:
         return len(self._places)
