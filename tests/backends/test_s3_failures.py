@@ -9,9 +9,10 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -249,6 +250,49 @@ def check_no_secret(error: AtdataError) -> None:
         assert secret.encode() not in pickle.dumps(error)
 
 
+@pytest.mark.parametrize(
+    ("settings", "config", "said"),
+    [
+        ({"AWS_ENDPOINT_URL": "localhost:9000"}, "", "settings .ValueError."),
+        ({"AWS_ENDPOINT_URL": "http://user:canary-secret@"}, "", "settings .ValueError."),
+        ({"AWS_PROFILE": "nobody"}, "", "settings .ProfileNotFound."),
+        ({"AWS_DEFAULT_REGION": "no/where"}, "", "region is not the name of one"),
+        ({"AWS_PROFILE": "x"}, "[profile x\ncanary-secret", "settings .ConfigParseError."),
+        (
+            {"AWS_PROFILE": "x"},
+            "[profile x]\ncredential_process = /bin/echo canary-secret\n",
+            "settings .ValueError.",
+        ),
+        (
+            {"AWS_PROFILE": "x"},
+            "[profile x]\ncredential_process = /no/such/canary-secret\n",
+            "settings .OSError.",
+        ),
+        (
+            {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/such/file", "AWS_ROLE_ARN": "arn:aws:iam::1:r/x"},
+            "",
+            "settings .OSError.",
+        ),
+    ],
+)
+def test_settings_that_the_sdk_cannot_use_are_an_error_that_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    settings: dict[str, str],
+    config: str,
+    said: str,
+) -> None:
+    (tmp_path / "config").write_text(config)
+    files = {"AWS_CONFIG_FILE": "config", "AWS_SHARED_CREDENTIALS_FILE": "none"}
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**settings, **{k: str(tmp_path / v) for k, v in files.items()}}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StorageError, match=f"s3://bucket.*{said}") as caught:
+        S3DataStore(bucket="bucket").open("s3://bucket/a.tar")
+    check_no_secret(caught.value)
+
+
 def test_every_error_of_the_sdk_becomes_one_of_ours() -> None:
     kinds = [
         kind
@@ -299,6 +343,40 @@ def test_c1_no_log_holds_what_an_answer_repeats(
     shown = [record.getMessage() for record in caplog.records]
     assert "Response body:\n***" in shown
     assert [text for text in shown if "canary-token" in text] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_SESSION_TOKEN", "canary-token\n"),
+        ("AWS_ENDPOINT_URL", "http://user:canary-token@{host}"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "{file}"),
+    ],
+)
+def test_c1_no_log_holds_what_the_sdk_found(
+    moto_server: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    name: str,
+    value: str,
+) -> None:
+    (tmp_path / "token").write_text("canary-token")
+    host = moto_server.endpoint.removeprefix("http://")
+    found = {"AWS_ENDPOINT_URL": moto_server.endpoint}
+    if name == "AWS_WEB_IDENTITY_TOKEN_FILE":
+        found |= {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/reader"}
+    else:
+        found |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    found |= {name: value.format(host=host, file=tmp_path / "token")}
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, content in found.items():
+        monkeypatch.setenv(variable, content)
+    with caplog.at_level(logging.DEBUG), suppress(AtdataError):
+        list(S3DataStore(bucket=moto_server.fresh_bucket()["bucket"]).list())
+    assert "botocore.endpoint" in {record.name for record in caplog.records}
+    assert "canary-token" not in caplog.text
 
 
 def test_an_answer_that_is_cut_is_no_listing(s3_server: S3Server, options: dict[str, Any]) -> None:

@@ -107,6 +107,15 @@ def test_urls_of_no_one_bucket_are_refused(urls: list[str]) -> None:
     assert isinstance(caught.value, InvalidNameError)
 
 
+@pytest.mark.parametrize(
+    "url", ["s3://AKID:canary@bucket/a.tar", "s3://AKID:can/canary@b/a.tar", "s3://AKID:canary@b"]
+)
+def test_c2_keys_in_a_url_are_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(InvalidNameError, match=r"bucket") as caught:
+        S3Source.from_urls([url])
+    assert "can" not in f"{caught.value!r} {vars(caught.value)}"
+
+
 def test_a_source_of_nothing_is_refused() -> None:
     with pytest.raises(NoDataFilesError):
         S3Source.from_urls([])

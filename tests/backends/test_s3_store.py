@@ -132,6 +132,30 @@ def test_a_file_of_credentials_that_is_none_is_an_error(tmp_path: Path) -> None:
         S3DataStore(str(tmp_path / "binary"), bucket="bucket")
 
 
+@pytest.mark.parametrize(
+    "text", ["", "# keys\n", "AWS_ACCESS_KEY_ID: AKID\nAWS_SECRET_ACCESS_KEY: s3cr3t\n"]
+)
+def test_a_file_of_no_credentials_does_not_mean_those_of_the_sdk(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s3.env").write_text(text)
+    with pytest.raises(ValueError, match=r"s3\.env has none of AWS_ENDPOINT, .*_ID") as caught:
+        S3DataStore(tmp_path / "s3.env", bucket="bucket")
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_mapping_of_names_that_are_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"mapping of credentials has none of .*AWS_REGION"):
+        S3DataStore({"aws_access_key_id": "AKID", "aws_secret_access_key": "s"}, bucket="bucket")
+    # As a program makes it of the variables that are set.
+    assert S3DataStore({}, bucket="bucket").credentials == {}
+
+
+@pytest.mark.parametrize("name", [*KEYS, "AWS_SESSION_TOKEN"])
+def test_c1_a_key_with_a_line_break_is_refused_before_it_is_sent(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} has a line break") as caught:
+        S3DataStore({**KEYS, name: "canary\n"}, bucket="bucket")
+    assert "canary" not in str(caught.value)
+
+
 def test_all_keys_of_a_file_count(tmp_path: Path) -> None:
     more = {"AWS_SESSION_TOKEN": "t0ken", "AWS_DEFAULT_REGION": "eu-west-1", "OTHER": "x"}
     path = tmp_path / ".env"
@@ -156,9 +180,13 @@ def test_contradictory_endpoints_are_refused() -> None:
         "http://user:pw@host",
         "http://host/?a=b",
         "http://",
+        "http://[::1",
+        "http://host:99999",
+        "http://höst",
     ):
-        with pytest.raises(ValueError, match="S3 endpoint"):
+        with pytest.raises(ValueError, match="no S3 endpoint") as caught:
             S3DataStore(bucket="bucket", endpoint=endpoint)
+        assert "pw" not in str(caught.value)
 
 
 @pytest.mark.parametrize("bucket", ["", "a", "a/b", "../x", "a b", "a?b", "x" * 300])

@@ -73,10 +73,10 @@ def test_a_url_alone_is_nobodys_once_two_servers_have_such_a_bucket(
     there = S3DataStore(moto_server.credentials, bucket=bucket)
     urls = [_shard_in(here, windows(3)), _shard_in(there, windows(5))]
     for url, store, count in zip(urls, (here, there), (3, 5), strict=True):
-        assert client_for(bucket, Access()) is client_of(Access())
+        assert client_for(bucket, Access()) is client_of(bucket, Access())
         assert len(list(atdata.Dataset[Window](store.create_source([url])))) == count
     _shard_in(here, windows(1))
-    assert client_for(bucket, Access()) is client_of(Access())
+    assert client_for(bucket, Access()) is client_of(bucket, Access())
 
 
 def test_a_dataset_is_inserted_and_opened_by_its_first_url(

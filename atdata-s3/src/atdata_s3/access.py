@@ -10,14 +10,21 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from atdata.dataset.url import redacted
 from atdata.errors import StorageError
 
 # User and password in an endpoint would end up in URLs that are shown and stored.
-_ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#@\s]*)?", re.IGNORECASE)
+_ENDPOINT = re.compile(
+    r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(/[^?#@\s]*)?", re.IGNORECASE
+)
+# They would break the headers that they are sent in.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Its buckets are the same ones in every region.
 _AMAZON = re.compile(r"s3[.-](dualstack\.)?[a-z0-9-]+\.amazonaws\.com")
 _PORTS = {"http": 80, "https": 443}
 _ID, _SECRET, _TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+_ENDPOINTS = "AWS_ENDPOINT", "AWS_ENDPOINT_URL"
+_REGIONS = "AWS_REGION", "AWS_DEFAULT_REGION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +43,25 @@ class Access:
     anonymous: bool = False
 
     def __post_init__(self) -> None:
-        if self.endpoint is not None and not _ENDPOINT.fullmatch(self.endpoint):
-            raise ValueError("an S3 endpoint is an http or https URL without user or query")
+        if self.endpoint is not None and not _is_endpoint(self.endpoint):
+            shown = redacted(self.endpoint)
+            raise ValueError(
+                f"{shown!r:.300} is no S3 endpoint; give an http or https URL without user or query"
+            )
         if (self.access_key is None) != (self.secret_key is None):
             missing = "access" if self.access_key is None else "secret"
             raise ValueError(
                 f"an access key and a secret key go together; the {missing} key is missing"
             )
+        for name, value in self.to_credentials().items():
+            if _CONTROL.search(value):
+                raise ValueError(f"{name} has a line break or the like in it; leave that out")
         if self.anonymous and self.access_key is not None:
             raise TypeError("anonymous access takes no keys")
 
     def to_credentials(self) -> dict[str, str]:
         """Return what is known by its ``AWS_*`` name, secrets included."""
-        names = ("AWS_ENDPOINT", _ID, _SECRET, _TOKEN, "AWS_REGION")
+        names = (_ENDPOINTS[0], _ID, _SECRET, _TOKEN, _REGIONS[0])
         values = (
             self.endpoint,
             self.access_key,
@@ -105,24 +118,36 @@ def server_of(endpoint: str) -> str:
     return f"{parts.scheme}://{shown}{port}{parts.path.rstrip('/')}"
 
 
+def _is_endpoint(text: str) -> bool:
+    try:
+        # A port may be out of range, and an address no address.
+        return urlsplit(text).port != 0 and _ENDPOINT.fullmatch(text) is not None
+    except ValueError:
+        return False
+
+
 def _read(credentials: Mapping[str, str] | str | os.PathLike[str] | None) -> Access:
-    if credentials is None:
+    if credentials is None or credentials == {}:
         return Access()
     if isinstance(credentials, Mapping):
         where, given = "the mapping of credentials", dict[str, str | None](credentials)
     else:
         where = os.fspath(credentials)
         given = _read_file(where)
+    known = (*_ENDPOINTS, _ID, _SECRET, _TOKEN, *_REGIONS)
+    if given.keys().isdisjoint(known):
+        # Not to be taken for a wish to use the SDK's keys, and Amazon's server.
+        raise ValueError(f"{where} has none of {', '.join(known)}; correct it")
     has_keys = any(given.get(key) for key in (_ID, _SECRET, _TOKEN))
     for key in (_ID, _SECRET):
         if has_keys and not given.get(key):
             raise ValueError(f"{where} has no {key}; give it, or leave all keys to the SDK")
     return Access(
-        _first(given, "AWS_ENDPOINT", "AWS_ENDPOINT_URL"),
+        _first(given, *_ENDPOINTS),
         given.get(_ID) or None,
         given.get(_SECRET) or None,
         given.get(_TOKEN) or None,
-        _first(given, "AWS_REGION", "AWS_DEFAULT_REGION"),
+        _first(given, *_REGIONS),
     )
 
 

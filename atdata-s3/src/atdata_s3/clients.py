@@ -34,7 +34,7 @@ def remember(bucket: str, access: Access) -> None:
     Once a bucket of the same name on another server is written to, a URL does not tell which one
     is meant, and nobody's access is taken.
     """
-    server = server_of(client_of(access).meta.endpoint_url)
+    server = server_of(client_of(bucket, access).meta.endpoint_url)
     first = _writers.setdefault(bucket, (server, access))
     if first is not None and first[0] != server:
         _writers[bucket] = None
@@ -43,18 +43,18 @@ def remember(bucket: str, access: Access) -> None:
 def client_for(bucket: str, access: Access) -> Any:
     """Return the client for a bucket: where nothing is said of access, that of its writer."""
     writer = _writers.get(bucket) if access == Access() else None
-    return client_of(access if writer is None else writer[1])
+    return client_of(bucket, access if writer is None else writer[1])
 
 
-def client_of(access: Access) -> Any:
-    """Return this process's client, which all threads share.
+def client_of(bucket: str, access: Access) -> Any:
+    """Return this process's client, which all threads share, to ask for something in a bucket.
 
     Keys that the SDK has to find are looked for again when the ``AWS_*`` environment changes.
     """
     key = access, _environment() if access.access_key is None else 0
     with _lock:
         if key not in _clients:
-            _clients[key] = ask("S3", partial(_connect, access))
+            _clients[key] = ask(f"s3://{bucket}", partial(_connect, access))
         return _clients[key]
 
 

@@ -34,13 +34,19 @@ _CLOCK = StorageError, "{where}: this machine's clock is wrong, so requests are 
 _BUSY = StorageError, "{where}: the server is too busy, also after retries; try again later"
 _BROKEN = StorageError, "{where}: the server failed ({code}), also after retries; try again later"
 _REGION = StorageError, "{where}: the bucket is in another region; give its region"
+_NO_REGION = StorageError, "{where}: the region is not the name of one; correct it"
+_SETTINGS = (
+    StorageError,
+    "{where}: the SDK cannot use its settings ({code}); check the AWS_* variables and ~/.aws",
+)
 _FULL = StorageError, "{where} cannot be stored: the server has no more room for it"
 _UNREACHABLE = StorageError, "{where}: the server cannot be reached; check the endpoint"
 _SILENT = StorageError, "{where}: the server did not answer in time; try again, or ask who keeps it"
 _NOT_TRUSTED = StorageError, "{where}: the server's certificate is not trusted; check the endpoint"
 _OTHER = StorageError, "{where} cannot be accessed: {code}"
 
-# By the error code of the server, or else the class of the SDK's exception.
+# By the error code of the server, or else the class of the exception. Others than the SDK's own are
+# raised where it looks for keys, or for the server's address.
 _FAILURES: dict[str, tuple[type[AtdataError], str]] = {
     "NoSuchKey": _NO_SHARD,
     "404": _NO_SHARD,
@@ -81,8 +87,17 @@ _FAILURES: dict[str, tuple[type[AtdataError], str]] = {
     "PartialCredentialsError": _NO_KEYS,
     "CredentialRetrievalError": _NO_KEYS,
     "TokenRetrievalError": _NO_KEYS,
-    "ProfileNotFound": _NO_KEYS,
+    "SSOError": _NO_KEYS,
+    "LoginError": _NO_KEYS,
+    "InvalidRegionError": _NO_REGION,
+    "ConfigNotFound": _SETTINGS,
+    "ConfigParseError": _SETTINGS,
+    "InvalidConfigError": _SETTINGS,
+    "ProfileNotFound": _SETTINGS,
+    "OSError": _SETTINGS,
+    "ValueError": _SETTINGS,
     "EndpointConnectionError": _UNREACHABLE,
+    "EndpointResolutionError": _UNREACHABLE,
     "ProxyConnectionError": _UNREACHABLE,
     "ConnectionClosedError": _UNREACHABLE,
     "ConnectTimeoutError": _SILENT,
@@ -95,7 +110,7 @@ def ask(where: str, act: Callable[..., T], **arguments: Any) -> T:
     """Call the SDK; what it raises becomes an error that names ``where``, with a ``code``."""
     try:
         return act(**arguments)
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, OSError, ValueError) as error:
         code = code_of(error)
     # Outside the block, so that nothing is chained: the answer of a server to a bad signature
     # repeats the headers of the request, and among them the session token.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote
 
+from atdata.dataset.url import redacted
 from atdata.errors import InvalidNameError
 
 _URL = re.compile(r"s3://([^/]+)/(.+)", re.IGNORECASE | re.DOTALL)
@@ -36,7 +37,8 @@ class S3Object:
         """Take an ``s3:`` URL apart; ``InvalidNameError`` if it is none."""
         match = _URL.fullmatch(url)
         if match is None:
-            raise InvalidNameError(f"{url!r:.300} is not of the form s3://bucket/key", url=url)
+            shown = redacted(url)
+            raise InvalidNameError(f"{shown!r:.300} is not of the form s3://bucket/key", url=shown)
         return cls(match[1], match[2])
 
     @property
@@ -57,7 +59,9 @@ class S3Object:
 def check_bucket(bucket: str) -> None:
     """Raise ``InvalidNameError`` unless a bucket can have that name."""
     if not _BUCKET.fullmatch(bucket):
-        raise InvalidNameError(f"{bucket!r:.300} is not the name of a bucket", bucket=bucket)
+        # Where a URL has its bucket, some write their keys.
+        shown = re.sub(r":.*", ":***", bucket, flags=re.DOTALL)
+        raise InvalidNameError(f"{shown!r:.300} is not the name of a bucket", bucket=shown)
 
 
 def _is_key(key: str) -> bool:

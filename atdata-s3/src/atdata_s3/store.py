@@ -87,14 +87,14 @@ class S3DataStore(DataStore):
                 f"{name!r:.300} cannot name a shard; give a short relative path", name=name
             )
         target = S3Object(self._bucket, self._prefix + name)
-        upload(client_of(self._access), target, shard)
+        upload(self._client, target, shard)
         # What was just written is often opened by its URL alone.
         remember(self._bucket, self._access)
         return target.url
 
     def open(self, url: str, offset: int = 0) -> IO[bytes]:
         target = self._own(url)
-        return cast("IO[bytes]", ObjectStream(client_of(self._access), target, offset))
+        return cast("IO[bytes]", ObjectStream(self._client, target, offset))
 
     def list(self, prefix: str = "") -> Iterator[str]:
         for page in self._pages("list_objects_v2", prefix):
@@ -103,7 +103,7 @@ class S3DataStore(DataStore):
                     yield f"s3://{self._bucket}/{found['Key']}"
 
     def delete(self, url: str) -> None:
-        target, client = self._own(url), client_of(self._access)
+        target, client = self._own(url), self._client
         # Deleting what is not there succeeds.
         ask(url, client.head_object, **target.arguments)
         ask(url, client.delete_object, **target.arguments)
@@ -135,7 +135,7 @@ class S3DataStore(DataStore):
 
     def identify(self) -> str:
         # The SDK may have found the endpoint, and the same bucket of another server is another.
-        server = server_of(client_of(self._access).meta.endpoint_url)
+        server = server_of(self._client.meta.endpoint_url)
         return f"{server} s3://{self._bucket}/{self._prefix}"
 
     def leftovers(self, prefix: str, token: str) -> Iterator[Leftover]:
@@ -148,24 +148,28 @@ class S3DataStore(DataStore):
 
     def remove(self, leftover: Leftover) -> None:
         if leftover.kind == UPLOAD:
-            abort(client_of(self._access), self._own(leftover.url), leftover.id)
+            abort(self._client, self._own(leftover.url), leftover.id)
         else:
             super().remove(leftover)
 
     def _presigned(self, url: str, expires: int) -> str:
         if not 0 < expires <= _LONGEST_LIFE:
             raise ValueError(f"a signed URL expires after 1 to {_LONGEST_LIFE} seconds")
-        sign = client_of(self._access).generate_presigned_url
+        sign = self._client.generate_presigned_url
         arguments = {"Params": self._own(url).arguments, "ExpiresIn": expires}
         return cast("str", ask(url, partial(sign, "get_object"), **arguments))
 
     def _pages(self, act: str, prefix: str) -> Iterator[Any]:
-        return pages(client_of(self._access), act, self._bucket, self._prefix + prefix)
+        return pages(self._client, act, self._bucket, self._prefix + prefix)
 
     def _own(self, url: str) -> S3Object:
         if not url.startswith(f"s3://{self._bucket}/{self._prefix}"):
             raise ShardNotFoundError(f"{url!r:.300} is not a shard of {self!r}", shard=url)
         return S3Object.from_url(url)
+
+    @property
+    def _client(self) -> Any:
+        return client_of(self._bucket, self._access)
 
     @property
     def _identity(self) -> tuple[str, str, Access]:
