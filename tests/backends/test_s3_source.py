@@ -67,6 +67,11 @@ def test_it_is_made_in_every_documented_spelling(s3_server: S3Server, bucket: st
         assert list(Dataset[Item](source)) == items(6)
 
 
+def test_one_key_or_url_needs_no_list() -> None:
+    for source in (S3Source("bucket", "a.tar"), S3Source.from_urls("s3://bucket/a.tar")):
+        assert source.list_shards() == ["s3://bucket/a.tar"]
+
+
 def test_a_source_connects_to_nothing_when_it_is_made() -> None:
     source = S3Source("bucket", ["a.tar"], "http://127.0.0.1:1", region="eu-west-1")
     assert source.endpoint == "http://127.0.0.1:1"

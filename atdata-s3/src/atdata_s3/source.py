@@ -48,7 +48,8 @@ class S3Source(ShardSource):
         access = make_access(credentials, endpoint, endpoint_url, region)
         check_bucket(bucket)
         self._bucket = bucket
-        self._keys = tuple(keys)
+        # A sequence of one-letter keys otherwise.
+        self._keys = (keys,) if isinstance(keys, str) else tuple(keys)
         self._objects = {one.url: one for one in (S3Object(bucket, key) for key in self._keys)}
         self._access = replace(access, anonymous=True) if anonymous else access
 
@@ -66,7 +67,8 @@ class S3Source(ShardSource):
         The options are those of the constructor. ``InvalidNameError``, a ``ValueError``, if one is
         no such URL or of another bucket.
         """
-        objects = [S3Object.from_url(url) for pattern in urls for url in expand_braces(pattern)]
+        patterns = [urls] if isinstance(urls, str) else urls
+        objects = [S3Object.from_url(url) for one in patterns for url in expand_braces(one)]
         buckets = sorted({one.bucket for one in objects})
         if len(buckets) > 1:
             raise InvalidNameError(f"one source reads one bucket, not {' and '.join(buckets)}")
