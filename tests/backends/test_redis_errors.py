@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,7 +18,13 @@ from tests.services.processes import free_port
 from tests.services.redis_server import Launcher, OwnServer, Place
 
 from atdata import Index
-from atdata.errors import ConflictError, IndexCorruptError, NotFoundError, StorageError
+from atdata.errors import (
+    ConflictError,
+    IndexCorruptError,
+    InvalidNameError,
+    NotFoundError,
+    StorageError,
+)
 from atdata.index import LocalDatasetEntry
 from atdata.index.provider import ABSENT, Delete, Key, Put
 from atdata_redis.provider import RedisProvider
@@ -103,14 +110,70 @@ def test_b7_a_server_that_is_full_of_clients_is_an_error(redis_launcher: Launche
     server = redis_launcher.start_durable("--maxclients", "1")
     with server.client() as client:
         client.ping()
-        assert "max number of clients" in _refused(lambda: RedisProvider(url=server.url))
+        assert "raise maxclients" in _refused(lambda: RedisProvider(url=server.url))
 
 
-def test_an_address_that_is_none_is_refused_without_quoting_it() -> None:
-    for url in (f"http://:{SECRET}@host", f"redis://:{SECRET}/x@host:6379", f"redis://h:{SECRET}"):
-        with pytest.raises(ValueError, match="url= is no") as caught:
-            RedisProvider(url=url)
-        assert SECRET not in "".join(traceback.format_exception(caught.value))
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://:{SECRET}@host",
+        f"redis://:{SECRET}/x@host:6379",
+        f"redis://h:{SECRET}",
+        # As passwords that nobody encoded are read: another host, or another database.
+        f"redis://:12#{SECRET}@127.0.0.1:1",
+        f"redis://:12?{SECRET}@127.0.0.1:1",
+        f"redis://:12/{SECRET}@127.0.0.1:1",
+        "redis://127.0.0.1:1/team",
+        "redis://127.0.0.1:1?no_such_option=1",
+        "redis://127.0.0.1:1?socket_timeout=soon",
+        "rediss://127.0.0.1:1?ssl_cert_reqs=perhaps",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_quoting_it(url: str) -> None:
+    with pytest.raises(InvalidNameError, match="url= is no") as caught:
+        RedisProvider(url=url)
+    assert caught.value.__context__ is None
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_host_that_no_name_server_takes_is_an_error_of_ours() -> None:
+    message = _refused(lambda: RedisProvider(url=f"redis://:{SECRET}@{'h' * 80}:1"))
+    assert "cannot be reached" in message
+
+
+def test_a_server_that_speaks_something_else_is_asked_for_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    listener.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        message = _refused(lambda: RedisProvider(url=f"redis://127.0.0.1:{port}"))
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    assert message.endswith("; check the address, whether it speaks TLS, and that the server runs")
+    assert ".;" not in message
+
+
+@pytest.mark.parametrize("command", ["EVALSHA", "HGET", "ZRANGEBYLEX"])
+def test_a_server_without_a_command_says_where_they_are_listed(
+    redis_launcher: Launcher, command: str
+) -> None:
+    server = redis_launcher.start_durable("--rename-command", command, "")
+
+    def use() -> None:
+        with closing(RedisProvider(url=server.url)) as provider:
+            provider.scan("kind")
+            provider.get(KEY)
+
+    message = _refused(use)
+    assert message.endswith("it lacks a command that docs/redis.md lists; let its owner allow it")
 
 
 @pytest.fixture
@@ -152,6 +215,10 @@ def test_b7_a_read_only_replica_reads_and_says_why_it_does_not_write(
             assert copy.get(KEY) == ONE
             assert copy.scan("kind") == [(KEY, ONE)]
             assert "read-only replica" in _refused(lambda: copy.commit([Put(KEY, ONE)]))
+            with replica.client() as client:
+                client.config_set("replica-serve-stale-data", "no")
+            primary.kill()
+            assert "replica without its primary" in _refused(lambda: copy.get(KEY))
 
 
 def test_a_server_that_cannot_save_says_so(redis_launcher: Launcher) -> None:
@@ -287,7 +354,7 @@ def test_an_index_that_becomes_of_a_newer_format_is_not_written(redis_server: Pl
         assert provider.scan("kind") == []
 
 
-@pytest.mark.parametrize("text", ["v1", "0", "01", ""])
+@pytest.mark.parametrize("text", ["v1", "0", "01", "", "²", "9" * 5000])
 def test_a_format_that_never_was_is_not_ours(redis_server: Place, text: str) -> None:
     url = redis_server.fresh_url()
     with redis.Redis.from_url(url) as client:
@@ -302,4 +369,14 @@ def test_a_record_that_somebody_removed_half_is_an_error(redis_server: Place) ->
         provider.commit([Put(KEY, ONE)])
         client.hdel("{atdata}:bodies:kind", "name\0")
         with pytest.raises(IndexCorruptError, match="listed that is not there"):
+            provider.scan("kind")
+
+
+@pytest.mark.parametrize("member", [b"name", b"a\0b\0c", b"\xff\0"])
+def test_a_name_that_is_none_of_a_record_is_an_error(redis_server: Place, member: bytes) -> None:
+    url = redis_server.fresh_url()
+    with redis.Redis.from_url(url) as client, closing(RedisProvider(url=url)) as provider:
+        client.zadd("{atdata}:order:kind", {member: 0})
+        client.hset("{atdata}:bodies:kind", member, "{}")
+        with pytest.raises(IndexCorruptError, match="none of a record"):
             provider.scan("kind")

@@ -10,19 +10,22 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 import redis.asyncio
+from tests.backends.processes import exit_code, in_child
 from tests.services.processes import free_port
 from tests.services.redis_server import Launcher, Place
 from tests.services.required import unavailable
 
 from atdata import Dataset, DictSample, Index, LocalDiskStore, packable
-from atdata.errors import ConflictError, StorageError
+from atdata.errors import ConflictError, InvalidNameError, StorageError
 from atdata.index.provider import ABSENT, Delete, Key, Op, Put
+from atdata_redis.addresses import name_of
 from atdata_redis.durability import VolatileServerWarning
 from atdata_redis.provider import RedisProvider
 
@@ -167,7 +170,7 @@ def test_indexes_of_different_prefixes_share_a_database(url: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "a}", "{a", "a\0b"])
 def test_a_prefix_that_would_leave_its_slot_is_refused(prefix: str) -> None:
-    with pytest.raises(ValueError, match="is no prefix"):
+    with pytest.raises(InvalidNameError, match="is no prefix"):
         RedisProvider(prefix=prefix)
 
 
@@ -198,6 +201,12 @@ def test_a_unix_socket_is_an_address_as_well(redis_launcher: Launcher, tmp_path:
             assert provider.scan("k") == []
 
 
+def test_a_client_that_sentinels_lead_to_its_server_is_named_after_what_they_watch() -> None:
+    sentinel: Any = redis.Sentinel
+    client = sentinel([("nowhere.invalid", 26379)]).master_for("mine", db=3)
+    assert name_of(client) == "sentinel://mine/3"
+
+
 def test_contradictions_are_type_errors(url: str) -> None:
     with redis.Redis.from_url(url) as client:
         for options in ({"url": url, "port": 1}, {"redis": client, "url": url}):
@@ -208,6 +217,12 @@ def test_contradictions_are_type_errors(url: str) -> None:
         for wrong in (client.pipeline(), url, object()):
             with pytest.raises(TypeError, match=r"redis= takes a redis\.Redis"):
                 RedisProvider(wrong)
+
+
+def test_what_is_no_text_is_no_address() -> None:
+    for wrong in (3, b"redis://localhost"):
+        with pytest.raises(InvalidNameError, match="url= is no"):
+            RedisProvider(url=wrong)  # type: ignore[arg-type]
 
 
 def test_an_asynchronous_client_is_refused_clearly() -> None:
@@ -223,6 +238,21 @@ def test_a_given_client_stays_open(url: str) -> None:
             index.list_datasets()
         assert client.connection_pool._available_connections  # noqa: SLF001
         assert client.ping()
+
+
+def test_f3_a_client_of_one_connection_does_not_share_it_with_a_forked_child(url: str) -> None:
+    def use(writer: int) -> bool:
+        keys = [Key("k", f"{writer}", f"{number:03d}") for number in range(100)]
+        for key in keys:
+            provider.commit([Put(key, b'{"n":%d}' % writer, ABSENT)])
+        return all(provider.get(key) == b'{"n":%d}' % writer for key in keys)
+
+    with redis.Redis.from_url(url, single_connection_client=True) as client:
+        provider = RedisProvider(client)
+        children = [in_child(partial(use, writer)) for writer in (1, 2)]
+        assert use(0)
+        assert [exit_code(child) for child in children] == [0, 0]
+        assert len(provider.scan("k")) == 300
 
 
 def test_a_client_of_its_own_is_closed(url: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -11,6 +13,9 @@ from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.cluster import ClusterPipeline
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
+
+from atdata.errors import InvalidNameError
 
 # One limit for every command: an unreachable host is an error, not a wait without end.
 TIMEOUTS: Final = {"socket_connect_timeout": 5.0, "socket_timeout": 10.0}
@@ -18,6 +23,7 @@ TIMEOUTS: Final = {"socket_connect_timeout": 5.0, "socket_timeout": 10.0}
 # A redis.Redis or redis.RedisCluster: half of their methods are not typed.
 Client = Any
 _CLIENTS: Final = (redis.Redis, redis.RedisCluster)
+_DATABASE: Final = re.compile(r"/?[0-9]*/?")
 
 
 class Address:
@@ -37,15 +43,31 @@ class Address:
         url = options.pop("url", None)
         if url is None:
             return redis.Redis(**options)
-        try:
-            return redis.Redis.from_url(url, **options)
-        except ValueError:
-            # Its text quotes what it takes for the port, which may be a piece of the password.
-            message = "url= is no redis://, rediss:// or unix:// URL; percent-encode the password"
-            raise ValueError(message) from None
+        if not _is_url(url):
+            # Nothing of it is quoted, for any part may be a piece of the password.
+            message = "url= is no URL such as redis://user:password@host:6379/0, with rediss:// for"
+            remedy = "percent-encode the password"
+            raise InvalidNameError(f"{message} TLS or unix:// for a socket; {remedy}")
+        return redis.Redis.from_url(url, **options)
 
     def __repr__(self) -> str:
         return "Address(...)"
+
+
+def _is_url(url: object) -> bool:
+    """Tell whether redis.Redis takes a URL, and passes over no part of it."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+        pool = redis.ConnectionPool.from_url(url)
+        # Options that there are not would come out when it connects.
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError, redis.RedisError):
+        return False
+    # A password that is not encoded ends at any of "/?#", and the rest would be something else.
+    is_whole = "@" not in f"{parts.path}{parts.query}{parts.fragment}"
+    return is_whole and (parts.scheme == "unix" or bool(_DATABASE.fullmatch(parts.path)))
 
 
 def check_client(client: object) -> Client:
@@ -55,6 +77,9 @@ def check_client(client: object) -> Client:
     if isinstance(client, Pipeline | ClusterPipeline) or not isinstance(client, _CLIENTS):
         kind = type(client).__name__
         raise TypeError(f"redis= takes a redis.Redis or redis.RedisCluster, not a {kind}")
+    if isinstance(client, redis.Redis) and client.connection is not None:
+        # A forked child would read the answers to its parent from its single connection.
+        return redis.Redis(connection_pool=client.connection_pool)
     return client
 
 
@@ -70,6 +95,8 @@ def name_of(client: Client) -> str:
         return f"redis://{node.host}:{node.port}/0"
     pool = client.connection_pool
     options = pool.connection_kwargs
+    if isinstance(pool, SentinelConnectionPool):
+        return f"sentinel://{pool.service_name}/{options.get('db') or 0}"
     if "path" in options:
         return f"unix://{options['path']}?db={options.get('db') or 0}"
     scheme = "rediss" if issubclass(pool.connection_class, redis.SSLConnection) else "redis"

@@ -13,6 +13,8 @@ FAILURES: Final = (
     exceptions.RedisError,
     exceptions.RedisClusterException,
     exceptions.ChildDeadlockedError,
+    # Of a host's name that no name server would take, and of answers that are not Redis'.
+    UnicodeError,
 )
 
 # A script's error carries the code of the command that failed somewhere in its text.
@@ -30,6 +32,9 @@ _REMEDIES: Final = {
     "MISCONF": "it cannot save to its disk and so refuses to write; see its log",
     "LOADING": "it is still loading its data; try again",
     "BUSY": "a script keeps it busy; try again",
+    "MASTERDOWN": "it is a replica without its primary; give the address of the primary",
+    "MAXCLIENTS": "it has as many clients as it may; raise maxclients, or close some",
+    "UNKNOWN": "it lacks a command that docs/redis.md lists; let its owner allow it",
     "MOVED": "it is one node of a cluster; give redis= a redis.RedisCluster",
     "CLUSTERDOWN": "the cluster is down; see its nodes",
     "CROSSSLOT": "the cluster splits what belongs together; that is a fault of atdata, report it",
@@ -42,11 +47,25 @@ _KINDS: Final = {
     exceptions.OutOfMemoryError: "OOM",
     exceptions.NoPermissionError: "NOPERM",
     exceptions.AskError: "MOVED",
+    exceptions.MasterDownError: "MASTERDOWN",
     exceptions.ClusterDownError: "CLUSTERDOWN",
     exceptions.TryAgainError: "TRYAGAIN",
     exceptions.ClusterCrossSlotError: "CROSSSLOT",
 }
-_PASSING: Final = frozenset({"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN"})
+# What comes without a code, whatever its class.
+_WORDS: Final = {
+    "max number of clients": "MAXCLIENTS",
+    "unknown command": "UNKNOWN",
+    "Unknown Redis command": "UNKNOWN",
+    "The user executing the script": "NOPERM",
+}
+_PASSING: Final = frozenset({"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"})
+_LOST: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.RedisClusterException,
+    UnicodeError,
+)
 
 
 def is_passing(error: Exception) -> bool:
@@ -58,7 +77,7 @@ def is_lost(error: Exception) -> bool:
     """Tell whether the server was not reached, or its answer did not come."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
         return False
-    return isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | _NoCluster)
+    return isinstance(error, _LOST)
 
 
 def translate(error: Exception, server: str) -> AtdataError:
@@ -69,21 +88,20 @@ def translate(error: Exception, server: str) -> AtdataError:
     if code in _REMEDIES:
         message = f"the index at {server} failed: {_REMEDIES[code]}"
         return StorageError(message, server=server, code=code)
+    reason = " ".join(str(error).split()).rstrip(".")[:300]
     if is_lost(error):
-        message = f"the index at {server} cannot be reached: {error}"
-        return StorageError(
-            f"{message}; check the address, and that the server runs", server=server
-        )
-    return StorageError(f"the index at {server} failed: {error}", server=server)
+        message = f"the index at {server} cannot be reached: {reason}"
+        remedy = "check the address, whether it speaks TLS, and that the server runs"
+    else:
+        message = f"the index at {server} failed: {reason}"
+        remedy = "the server's log may say more"
+    return StorageError(f"{message}; {remedy}", server=server)
 
 
 def foreign(server: str, reason: str) -> IndexCorruptError:
     """Return the error for keys under our prefix that are not ours."""
     remedy = "give another prefix= or database, or remove those keys"
     return IndexCorruptError(f"no atdata index at {server}: {reason}; {remedy}", server=server)
-
-
-_NoCluster = exceptions.RedisClusterException
 
 
 def _code_of(error: Exception) -> str | None:
@@ -95,9 +113,10 @@ def _code_of(error: Exception) -> str | None:
     for kind, code in _KINDS.items():
         if isinstance(error, kind):
             return code
+    for words, code in _WORDS.items():
+        if words in text:
+            return code
     if not isinstance(error, exceptions.ResponseError):
         return None
-    if "The user executing the script" in text:
-        return "NOPERM"
     found = _CODE.search(text)
     return found[1] if found else None

@@ -7,11 +7,12 @@ sort bytewise by name, then by version.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable
 from typing import Any, Final
 
-from atdata.errors import IndexCorruptError, NotFoundError
+from atdata.errors import IndexCorruptError, InvalidNameError, NotFoundError
 from atdata.index.provider import (
     Expect,
     IndexProvider,
@@ -35,6 +36,7 @@ DEFAULT_PREFIX: Final = "atdata"
 # Longer than any client goes on sending one commit again.
 _REMEMBERED_SECONDS: Final = 600
 _NO_LIMIT: Final = -1
+_LATER_FORMAT: Final = re.compile(rb"[2-9]|[1-9][0-9]{1,8}")
 
 
 class RedisProvider(IndexProvider):
@@ -59,7 +61,8 @@ class RedisProvider(IndexProvider):
         **options: Any,
     ) -> None:
         if not prefix or set("{}\0") & set(prefix):
-            raise ValueError(f"{prefix!r} is no prefix; give letters, without braces or NUL")
+            message = f"{prefix!r:.80} is no prefix; give letters, without braces or NUL"
+            raise InvalidNameError(message)
         self.prefix = prefix
         if url is not None:
             options["url"] = url
@@ -114,7 +117,7 @@ class RedisProvider(IndexProvider):
         command = ("ZREVRANGEBYLEX", most, least) if reverse else ("ZRANGEBYLEX", least, most)
         found = self._server.run(SCAN, self._keys_of(kind), [*command, count])
         return [
-            (_to_key(kind, member), self._checked(body))
+            self._read(kind, member, body)
             for member, body in zip(found[::2], found[1::2], strict=True)
         ]
 
@@ -168,15 +171,19 @@ class RedisProvider(IndexProvider):
     def _check_format(self, found: bytes) -> None:
         if found == b"%d" % FORMAT:
             return
-        if not found.isdigit() or int(found) <= FORMAT:
-            raise foreign(self.location, f"its format is {found[:40]!r}")
+        if not _LATER_FORMAT.fullmatch(found):
+            raise foreign(self.location, "its format is none that ever was")
         message = f"the index at {self.location} has format {int(found)}, this atdata {FORMAT}"
         raise IndexCorruptError(f"{message}; upgrade atdata-redis", server=self.location)
 
-    def _checked(self, body: bytes | None) -> bytes:
+    def _read(self, kind: str, member: bytes, body: bytes | None) -> tuple[Key, bytes]:
         if body is None:
             raise foreign(self.location, "a record is listed that is not there")
-        return body
+        try:
+            name, version = member.decode().split("\0")
+        except ValueError as error:
+            raise foreign(self.location, "a name is listed that is none of a record") from error
+        return Key(kind, name, version), body
 
 
 def _reopen(kind: type[RedisProvider], address: Address, prefix: str) -> RedisProvider:
@@ -185,10 +192,6 @@ def _reopen(kind: type[RedisProvider], address: Address, prefix: str) -> RedisPr
 
 def _member(key: Key) -> bytes:
     return f"{key.name}\0{key.version}".encode()
-
-
-def _to_key(kind: str, member: bytes) -> Key:
-    return Key(kind, *member.decode().split("\0"))
 
 
 def _range(name: str | None, after: Key | None, *, reverse: bool) -> tuple[bytes, bytes]:
