@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,17 @@ def _fails(call: Callable[[], Any], kind: type[AtdataError], words: str) -> None
     with pytest.raises(kind, match=words) as caught:
         call()
     shown = [repr(caught.value), *traceback.format_exception(caught.value)]
+    for error in _chain(caught.value):
+        shown += [repr(error), repr(vars(error))]
     assert SECRET not in "".join(shown)
     assert SECRET.encode() not in pickle.dumps(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _opening(dsn: str, **parts: Any) -> Callable[[], Any]:
@@ -64,7 +73,8 @@ def test_a_port_where_nobody_listens() -> None:
         port = listener.getsockname()[1]
     dsn = f"postgresql://me:{SECRET}@127.0.0.1:{port}/db"
     started = time.monotonic()
-    _fails(lambda: Index(dsn=dsn), StorageError, f"127.0.0.1:{port}.*check that the server runs")
+    message = f"127.0.0.1:{port}.*: Connection refused; check that the server runs"
+    _fails(lambda: Index(dsn=dsn), StorageError, message)
     assert time.monotonic() - started < 5
 
 
@@ -78,8 +88,9 @@ def test_a_host_that_does_not_answer_in_time() -> None:
 
 
 def test_a_host_that_does_not_exist() -> None:
-    dsn = f"postgresql://me:{SECRET}@no-such-host.invalid/db"
-    _fails(lambda: Index(dsn=dsn), StorageError, "no-such-host.invalid")
+    for host in ("no-such-host.invalid", "h" * 80, "a..b"):
+        dsn = f"postgresql://me:{SECRET}@{host}/db"
+        _fails(partial(Index, dsn=dsn), StorageError, f"{host}.*check that")
 
 
 @pytest.mark.parametrize(
@@ -87,6 +98,9 @@ def test_a_host_that_does_not_exist() -> None:
     [
         f"postgresql://me:{SECRET}%zz@h/db",
         f"postgresql://me:x/{SECRET}@h/db",
+        f"postgresql://me:12/{SECRET}@h/db",
+        f"postgresql://me:{SECRET}\0@h/db",
+        f"postgresql://me:{SECRET}\ud800@h/db",
         f"postgresql://me:x@{SECRET}@h/db",
         f"postgresql://me:x:{SECRET}@h:port/db",
         f"host=h {SECRET}",
@@ -193,7 +207,16 @@ def test_a_server_that_is_read_only(dsn: str) -> None:
 
 def test_a_search_path_that_leads_nowhere(dsn: str) -> None:
     lost = make_conninfo(dsn, options="-c search_path=no_such_schema")
-    _fails(lambda: PostgresProvider(lost), StorageError, "search_path")
+    _fails(lambda: PostgresProvider(lost), StorageError, "to create in; create the schema")
+
+
+def test_what_keeps_a_commit_waiting_is_said_without_the_statement(dsn: str) -> None:
+    options = conninfo_to_dict(dsn)["options"]
+    impatient = make_conninfo(dsn, options=f"{options} -c lock_timeout=100")
+    with closing(PostgresProvider(impatient)) as store, psycopg.connect(dsn) as other:
+        other.execute("LOCK TABLE atdata_records")
+        reason = "failed: canceling statement due to lock timeout; another session keeps it locked"
+        _fails(lambda: store.commit([Put(KEY, ONE)]), StorageError, reason)
 
 
 def test_a_database_in_an_encoding_that_holds_no_emoji(postgres_server: Place) -> None:
@@ -223,6 +246,38 @@ def test_what_others_call_by_our_names_is_refused_and_left_alone(dsn: str, state
         before = connection.execute(query).fetchall()
         _fails(lambda: PostgresProvider(dsn), IndexCorruptError, "not of an atdata index.*rename")
         assert connection.execute(query).fetchall() == before
+
+
+def test_a_type_of_our_name_is_left_alone(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE TYPE atdata_commits AS ENUM ('x')")
+        _fails(lambda: PostgresProvider(dsn), StorageError, "already exists; rename what bears")
+        assert connection.execute("SELECT to_regclass('atdata_records')").fetchall() == [(None,)]
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "٢"])
+def test_a_format_that_never_was_is_not_ours(dsn: str, number: str) -> None:
+    PostgresProvider(dsn).close()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"COMMENT ON TABLE atdata_records IS 'atdata index, format {number}'")
+    _fails(lambda: PostgresProvider(dsn), IndexCorruptError, "lacks our comment")
+
+
+def test_what_a_backup_left_out_is_made_anew_by_whoever_may(
+    postgres_server: Place, dsn: str, reader: str
+) -> None:
+    with closing(PostgresProvider(dsn)) as store:
+        store.commit([Put(KEY, ONE)])
+    role = conninfo_to_dict(reader)["user"]
+    with postgres_server.admin(dsn) as connection:
+        connection.execute("DROP TABLE atdata_commits; DROP VIEW atdata_schemas")
+        connection.execute(f"GRANT SELECT ON atdata_records TO {role}")
+    with closing(PostgresProvider(reader)) as store:
+        assert len(store.scan("kind")) == 1
+    with closing(PostgresProvider(dsn)) as store:
+        store.commit([Put(KEY, ONE, expect=ONE)])
+    with postgres_server.admin(dsn) as connection:
+        assert connection.execute("SELECT * FROM atdata_schemas").fetchall() == []
 
 
 def test_an_index_of_a_newer_format_is_refused(dsn: str) -> None:

@@ -53,25 +53,37 @@ class Address:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        try:
-            self._given = conninfo_to_dict(_DRIVER.sub("postgresql://", dsn))
-        except psycopg.ProgrammingError:
-            # libpq's own words quote what it stumbled over, which may be the password.
-            raise _malformed() from None
-        _check_parts(self._given)
+        given = _parse(dsn)
+        if given is None:
+            message = "the PostgreSQL DSN cannot be understood"
+            form = "postgresql://user@host:port/database"
+            escapes = "%40 for @, %2F for / and %3A for :"
+            raise InvalidNameError(f"{message}; give {form}, with {escapes} in a password")
+        self._given = given
         known = {**_environment(), **self._given}
         self._secrets = [str(known[name]) for name in _SECRETS if known.get(name)]
         self.location = _to_location(known)
 
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection; foreign errors are the caller's to translate."""
-        connection = psycopg.connect(self._conninfo(), context=_ADAPTERS, prepare_threshold=None)
+        connection = self._connect()
         try:
             self._set_up(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        try:
+            return psycopg.connect(self._conninfo(), context=_ADAPTERS, prepare_threshold=None)
+        except psycopg.Error as error:
+            # What it carries, and the frames it went through, hold the password.
+            failure = type(error)(*error.args)
+        except UnicodeError:
+            # Of the client's own search for the host.
+            failure = psycopg.OperationalError("no host can have such a name")
+        raise failure
 
     def _set_up(self, connection: psycopg.Connection[Any]) -> None:
         encoding = connection.info.parameter_status("server_encoding")
@@ -84,10 +96,11 @@ class Address:
         connection.autocommit = False
 
     def redact(self, text: str) -> str:
-        """Return a message of the server or of libpq on one line and without any password."""
+        """Return the first line of what libpq or a server says, without any password."""
+        line = " ".join(text.strip().partition("\n")[0].split())
         for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return " ".join(text.split())
+            line = line.replace(secret, "***")
+        return line
 
     def to_safe_dsn(self) -> str:
         """Return the DSN with its password hidden."""
@@ -106,17 +119,18 @@ def _environment() -> dict[str, str]:
     return {name: value.decode() for name, value in defaults.items() if value}
 
 
-def _check_parts(given: Mapping[str, Any]) -> None:
+def _parse(dsn: str) -> dict[str, Any] | None:
+    """Return the parts of a DSN; None if it is none, as libpq's own words quote the password."""
+    url = _DRIVER.match(dsn)
+    try:
+        given = conninfo_to_dict(_DRIVER.sub("postgresql://", dsn))
+    except (psycopg.ProgrammingError, UnicodeEncodeError):
+        return None
     # A password with an unescaped @, / or : ends up in these, and would be quoted in errors.
-    hosts = str(given.get("host") or "")
-    ports = str(given.get("port") or "")
-    if "@" in hosts or not re.fullmatch(r"[\d,]*", ports):
-        raise _malformed()
-
-
-def _malformed() -> InvalidNameError:
-    message = "the PostgreSQL DSN cannot be understood; give postgresql://user@host:port/database"
-    return InvalidNameError(f"{message}, with %40 for @, %2F for / and %3A for : in a password")
+    path = dsn[url.end() :].partition("/")[2].partition("?")[0] if url else ""
+    hosts, ports = (str(given.get(name) or "") for name in ("host", "port"))
+    is_whole = "@" not in hosts + path and re.fullmatch(r"[\d,]*", ports)
+    return given if is_whole else None
 
 
 def _to_location(known: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from atdata.errors import (
     LimitExceededError,
     StorageError,
 )
-from atdata_postgres.connections import LOCK_SECONDS, Address
+from atdata_postgres.connections import Address
 
 T = TypeVar("T")
 
@@ -32,13 +32,16 @@ _CONTENDED = frozenset({"40001", "40P01", "23505"})
 _INTERRUPTED = frozenset({"53300", "57P01", "57P02", "57P03", "57P05", "25P03"})
 
 _UNREACHABLE = "check that the server runs, and the host, port, database, user and password given"
+_TAKEN = "rename what bears that name, or give another schema with search_path"
 _REMEDIES = {
     "25006": "it is read-only, perhaps a replica; write to the primary",
-    "3F000": "create the schema that search_path names",
+    "3F000": "create the schema that search_path names, or ask for rights to use it",
+    "42710": _TAKEN,
+    "42P07": _TAKEN,
     "42501": "ask its owner for the rights to read and write the atdata tables",
     "42P01": "the table was dropped; open the index again",
     "53100": "free some space on the server",
-    "55P03": f"another session kept it locked for {LOCK_SECONDS} s; try again",
+    "55P03": "another session keeps it locked; try again",
     "57014": "the server cancelled the statement; try again",
 }
 
@@ -68,7 +71,7 @@ def retry(act: Callable[[], T], *, is_opening: bool = False) -> T:
 def translate(error: SQLAlchemyError | psycopg.Error, address: Address) -> AtdataError:
     """Return the error of ours that says what PostgreSQL's says, with the place and the remedy."""
     state = _state(error)
-    reason = address.redact(str(_original(error)))
+    reason = address.redact(_words(error))
     if state in _CONTENDED:
         message = f"other writers to the index {address.location} were faster; try again"
         return ConflictError(message)
@@ -100,6 +103,13 @@ def _is_unreachable(error: Exception) -> bool:
 def _state(error: Exception) -> str | None:
     original = _original(error)
     return original.sqlstate if isinstance(original, psycopg.Error) else None
+
+
+def _words(error: Exception) -> str:
+    """Return what went wrong without the statement, hints and circumstances, where it is known."""
+    original = _original(error)
+    said = original.diag.message_primary if isinstance(original, psycopg.Error) else None
+    return said or str(original)
 
 
 def _original(error: Exception) -> Exception:

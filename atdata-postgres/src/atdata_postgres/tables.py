@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 import psycopg
+from psycopg import errors
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.schema import CreateTable
 
@@ -23,27 +24,28 @@ from atdata_postgres.views import CREATE_DATASETS, CREATE_SCHEMAS
 FORMAT = 1
 PART = 1000
 
-_NAMES = {
-    RECORDS.name: "TABLE",
-    "atdata_commits": "TABLE",
-    "atdata_datasets": "VIEW",
-    "atdata_schemas": "VIEW",
-}
 _MARK = f"atdata index, format {FORMAT}"
-_IS_MARK = re.compile(r"atdata index, format (\d+)")
+_IS_MARK = re.compile(r"atdata index, format ([0-9]{1,9})")
 # The bytes of "atdata": all who create an index in this database queue here.
 _CREATING = int.from_bytes(b"atdata", "big")
 
-_CREATE = (
-    str(CreateTable(RECORDS).compile(dialect=PGDialect())),  # type: ignore[no-untyped-call]
+# Each part of an index: what it is, and how it is made.
+_PARTS = {
+    RECORDS.name: (
+        "TABLE",
+        str(CreateTable(RECORDS).compile(dialect=PGDialect())),  # type: ignore[no-untyped-call]
+    ),
     # Whoever lost the connection during COMMIT finds out here whether it took place.
-    """
-    CREATE TABLE IF NOT EXISTS atdata_commits
-    (token UUID PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())
-    """,
-    CREATE_DATASETS,
-    CREATE_SCHEMAS,
-)
+    "atdata_commits": (
+        "TABLE",
+        """
+        CREATE TABLE atdata_commits
+        (token UUID PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())
+        """,
+    ),
+    "atdata_datasets": ("VIEW", CREATE_DATASETS),
+    "atdata_schemas": ("VIEW", CREATE_SCHEMAS),
+}
 _FIND = """
     SELECT obj_description(oid, 'pg_class') FROM pg_class WHERE oid = to_regclass(%s)
 """
@@ -63,7 +65,7 @@ def prepare(address: Address) -> None:
 
     Rows of earlier releases are copied once, beside their tables, which stay as they are. Anything
     else of the same name is refused untouched with `IndexCorruptError`. A finished index is only
-    looked at, so whoever may just read can open it.
+    looked at, so whoever may just read can open it; what a backup left out is made anew.
     """
     try:
         retry(partial(_prepare, address), is_opening=True)
@@ -74,18 +76,30 @@ def prepare(address: Address) -> None:
 def _prepare(address: Address) -> None:
     with closing(address.connect()) as connection:
         connection.autocommit = True
-        if not _is_ready(connection, address):
+        found = _find(connection, address)
+        if _is_ready(found):
+            return
+        try:
             with connection.transaction():
                 _create(connection, address)
+        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction):
+            # Whoever may only read needs no more than the records.
+            if RECORDS.name not in found:
+                raise
 
 
-def _is_ready(connection: Connection, address: Address) -> bool:
-    """Tell whether the index is there, or raise if something else is."""
-    found = {name: connection.execute(_FIND, (name,)).fetchone() for name in _NAMES}
-    for name, row in found.items():
+def _find(connection: Connection, address: Address) -> set[str]:
+    """Return which parts of an index are there, or raise if they are something else."""
+    rows = {name: connection.execute(_FIND, (name,)).fetchone() for name in _PARTS}
+    for name, row in rows.items():
         if row is not None:
             _check_format(name, row[0], address)
-    return found[RECORDS.name] is not None
+    return {name for name, row in rows.items() if row is not None}
+
+
+def _is_ready(found: set[str]) -> bool:
+    # The views are for people, who may have dropped them.
+    return found >= {name for name, (kind, _) in _PARTS.items() if kind == "TABLE"}
 
 
 def _check_format(name: str, comment: str | None, address: Address) -> None:
@@ -104,14 +118,15 @@ def _create(connection: Connection, address: Address) -> None:
     connection.execute("SET LOCAL lock_timeout = 0")
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CREATING,))
     # Another process may have done all this while we waited for the lock.
-    if _is_ready(connection, address):
+    found = _find(connection, address)
+    if _is_ready(found):
         return
-    for statement in _CREATE:
+    for name in [name for name in _PARTS if name not in found]:
+        kind, statement = _PARTS[name]
         connection.execute(statement)
-    if _has_old_tables(connection):
-        _take_over(connection)
-    for name, kind in _NAMES.items():
         connection.execute(f"COMMENT ON {kind} {name} IS '{_MARK}'")
+    if RECORDS.name not in found and _has_old_tables(connection):
+        _take_over(connection)
 
 
 def _has_old_tables(connection: Connection) -> bool:

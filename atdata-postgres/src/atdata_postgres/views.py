@@ -15,7 +15,7 @@ _MOMENT = f"^({_DATE})T{_TIME}$"
 # What was stored by other hands may be of any shape, and one odd record must not break a view for
 # all: what does not look as expected is NULL.
 CREATE_DATASETS = rf"""
-CREATE OR REPLACE VIEW atdata_datasets AS
+CREATE VIEW atdata_datasets AS
 SELECT
     name,
     CASE WHEN body->>'revision' ~ '^\d{{1,15}}$'
@@ -46,7 +46,7 @@ WHERE kind = 'dataset'
 """  # noqa: S608 -- all of it is written here
 
 CREATE_SCHEMAS = rf"""
-CREATE OR REPLACE VIEW atdata_schemas AS
+CREATE VIEW atdata_schemas AS
 SELECT
     name,
     version,
