@@ -20,6 +20,7 @@ from typing import NoReturn
 from tests.documents.blocks import Block, blocks_of
 
 INSTALL = "pip install -e "
+KITS = "atdata-core[testing,cli]"
 PROGRAMS = {"atdata": "atdata.cli", "pytest": "pytest"}
 
 
@@ -72,7 +73,11 @@ def _run_console(block: Block) -> None:
 
 def _run_command(block: Block, command: str, line: int) -> str:
     if command.startswith(INSTALL):
-        _install(Path(command.removeprefix(INSTALL)))
+        folder, *requirements = shlex.split(command.removeprefix(INSTALL))
+        _install(Path(folder))
+        if KITS not in requirements:
+            # A reader's new environment has nothing that the page does not install.
+            _fail(block, line, f"what tests a plugin is not installed: {KITS}")
         return ""
     program, *words = shlex.split(command)
     if program not in PROGRAMS:

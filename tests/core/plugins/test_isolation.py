@@ -40,6 +40,14 @@ FAULTS = {
         "not 7",
     ),
     "an empty name": (provider("", "a:b"), "not ''"),
+    "a source under what is no scheme": (
+        IMPORT + "@hookimpl\ndef register_data_sources(register): register('acme://', 'a:b')",
+        "not 'acme://'",
+    ),
+    "a source under a scheme that no look-up asks for": (
+        IMPORT + "@hookimpl\ndef register_data_sources(register): register('ACME', 'a:b')",
+        "not 'ACME'",
+    ),
     "a name registered twice": (
         IMPORT
         + "@hookimpl\ndef register_data_stores(register):\n [register('x', 'a:b') for _ in '12']",

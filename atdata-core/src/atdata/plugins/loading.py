@@ -26,6 +26,8 @@ _HOOKS: dict[Kind, str] = {
     "data source": "register_data_sources",
     "authority": "register_authorities",
 }
+# Look-ups are by the scheme of a URL, in lower case.
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+")
 _IMPORT_STRING = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 
 
@@ -190,6 +192,8 @@ def _register(
 ) -> None:
     if not (isinstance(name, str) and name):
         raise PluginLoadError(f"the name of a {kind} is a string that is not empty, not {name!r}")
+    if kind == "data source" and not _SCHEME.fullmatch(name):
+        raise PluginLoadError(f"a data source is named by a URL scheme such as 's3', not {name!r}")
     registration = Registration(kind, name, target, plugin)
     if isinstance(target, str) and not _IMPORT_STRING.fullmatch(target):
         raise PluginLoadError(f"the target of {registration} is 'module:attribute', not {target!r}")
