@@ -52,6 +52,10 @@ def open_provider(
             f"redis=, also the first argument, is a Redis client, not a {type(redis).__name__}"
         )
         raise TypeError(f"{message}; give a file as path=, an address of Redis as url=")
+    if "://" in str(options.get("path", "")):
+        # It would become a folder that is called like the password.
+        message = "path= is a file, not a URL; give an address of PostgreSQL as dsn=, of Redis as"
+        raise TypeError(f"{message} url=, and an SQLite file without sqlite://")
     kind: Any = plugins.load("index provider", _chosen_name(provider, options))
     return cast("IndexProvider", kind(**options))
 
