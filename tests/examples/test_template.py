@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 from tests.examples.strangers import EXAMPLE, install, render
@@ -19,6 +20,13 @@ def files_of(project: Path) -> dict[str, str]:
 
 def test_with_the_default_answers_it_is_the_example(tmp_path: Path) -> None:
     assert files_of(render(tmp_path)) == files_of(EXAMPLE)
+
+
+@pytest.mark.parametrize("name", ["My Lake", "my_lake", "1lake", "../lake", 'la"ke', "lake-"])
+def test_a_name_that_is_no_scheme_makes_no_project(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CalledProcessError):
+        render(tmp_path, name=name)
+    assert [path for path in tmp_path.rglob("*") if "lake" in path.name.lower()] == []
 
 
 @pytest.mark.parametrize("chosen", [FEW, pytest.param("", marks=pytest.mark.slow)])
