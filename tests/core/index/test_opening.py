@@ -100,7 +100,7 @@ def test_a_path_keeps_the_index_and_puts_shards_beside_it(tmp_path: Path) -> Non
 def test_a_url_is_no_path_and_makes_no_folder_called_like_its_password(
     tmp_path: Path, scheme: str
 ) -> None:
-    with in_folder(tmp_path), pytest.raises(TypeError, match="as dsn=.*as url=") as caught:
+    with in_folder(tmp_path), pytest.raises(TypeError, match=r"as dsn=.*as url=") as caught:
         Index(path=f"{scheme}://me:sesame@host/db")
     assert "sesame" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
