@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from subprocess import CalledProcessError
 
@@ -27,6 +28,13 @@ def test_a_name_that_is_no_scheme_makes_no_project(tmp_path: Path, name: str) ->
     with pytest.raises(CalledProcessError):
         render(tmp_path, name=name)
     assert [path for path in tmp_path.rglob("*") if "lake" in path.name.lower()] == []
+
+
+def test_a_description_may_hold_quotes(tmp_path: Path) -> None:
+    described = 'Shards in "lakes" \\ ponds'
+    project = render(tmp_path, name="lake", description=described)
+    table = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+    assert table["project"]["description"] == described
 
 
 @pytest.mark.parametrize("chosen", [FEW, pytest.param("", marks=pytest.mark.slow)])
