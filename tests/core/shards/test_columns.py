@@ -21,6 +21,7 @@ from atdata import DictSample, packable
 from atdata.errors import MissingMsgpackError
 from atdata.shards import ShardReader
 from atdata.shards.runs import Run
+from atdata.shards.tar import BLOCK
 
 
 @packable
@@ -155,6 +156,35 @@ def test_columns_and_single_samples_agree(  # noqa: PLR0913, PLR0917 -- every wa
     assert outcome(as_columns, io.BytesIO(shard), sample_type, window) == expected
     if not flips and cut is None and not untyped:
         assert expected == samples
+
+
+# Where a header says name, size, time and checksum; the record of an extended header begins alike.
+_FIELDS = [range(12), range(96, 100), range(116, 124), range(124, 136), range(136, 160)]
+
+
+@settings(max_examples=300)
+@example("ours", 40, 135, b"7", True)
+@example("webdataset", 81, 0, b":", False)
+@given(
+    writer=st.sampled_from(["ours", "webdataset"]),
+    block=st.integers(0, 159),
+    at=st.sampled_from([place for field in _FIELDS for place in field]),
+    found=st.binary(min_size=1, max_size=12)
+    | st.text("0123456789:;/. \0a=\n", min_size=1, max_size=12).map(str.encode),
+    is_summed=st.booleans(),
+)
+def test_headers_are_read_alike_whatever_they_hold(
+    writer: str, block: int, at: int, found: bytes, is_summed: bool
+) -> None:
+    data = bytearray(_WRITERS[writer]([_numbers(n, random.Random(7)) for n in range(40)]))
+    start = block * BLOCK % len(data)
+    data[start + at : start + at + len(found)] = found
+    if is_summed:
+        header = data[start : start + BLOCK]
+        header[148:156] = b" " * 8
+        data[start + 148 : start + 156] = b"%06o\0 " % sum(header)
+    expected = outcome(one_by_one, bytes(data), Numbers)
+    assert outcome(as_columns, io.BytesIO(data), Numbers) == expected
 
 
 @pytest.mark.parametrize("sample_type", _MAKERS, ids=lambda kind: kind.__name__)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -205,3 +207,56 @@ def test_keeping_one_sample_keeps_few_megabytes_of_its_neighbours(tmp_path: Path
         base = sample.image.base
         assert base is not None
         assert base.nbytes <= 4 << 20
+
+
+# Both threads are there from the first batch on; the forked process has one of them only.
+_FORKS = """
+import os, sys
+from tests.core.shards.test_large import SIDE, Image, is_read
+assert is_read(sys.argv[1])
+child = os.fork()
+if not child:
+    os._exit(0 if is_read(sys.argv[1]) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+# Once the main thread has ended, no others can be begun.
+_OUTLIVES = """
+import sys, threading
+from tests.core.shards.test_large import Image, is_read
+
+def read():
+    threading.main_thread().join()
+    assert is_read(sys.argv[1])
+    print("read")
+
+threading.Thread(target=read).start()
+"""
+
+
+def is_read(path: str) -> bool:
+    """Whether batches of megabytes hold what ``_write`` wrote."""
+    ds = Dataset[Image](path)
+    batches = [*ds.ordered(batch_size=64), *ds.shuffled(batch_size=64, seed=1)]
+    numbers = [np.rint(np.array(batch.score) * 7) % 256 for batch in batches]
+    return all(
+        (batch.image == number[:, None, None]).all()
+        for batch, number in zip(batches, numbers, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("script", "said"), [(_FORKS, ""), (_OUTLIVES, "read\n")])
+def test_large_batches_are_read_in_any_process_and_thread(
+    tmp_path: Path, script: str, said: str
+) -> None:
+    _write(tmp_path / "a.tar", 200)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, tmp_path / "a.tar"],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
+    assert not done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.sample_types import Item, Number, items
@@ -243,6 +244,19 @@ def test_w6_no_samples_are_an_error_and_no_file(store: LocalDiskStore) -> None:
         store.write_samples([], prefix="mine")
     assert isinstance(caught.value, ValueError)
     assert all_files(store) == []
+
+
+def test_a_sample_is_packed_but_once(store: LocalDiskStore, monkeypatch: Any) -> None:
+    packed: list[Item] = []
+
+    def packs(sample: Item) -> bytes:
+        packed.append(sample)
+        return pack(sample)
+
+    pack = Item.packed.fget
+    monkeypatch.setattr(Item, "packed", property(packs))
+    store.write_samples(samples := items(5), prefix="mine")
+    assert packed == samples
 
 
 @pytest.mark.parametrize("bad", [Number(1), 5, None, {"number": 1}])

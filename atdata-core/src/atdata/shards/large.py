@@ -11,7 +11,7 @@ import io
 import os
 import stat
 import weakref
-from collections.abc import MutableSet, Sequence
+from collections.abc import Iterable, MutableSet, Sequence
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -22,17 +22,22 @@ from atdata.shards.archive import truncated
 from atdata.shards.columns import Columns, Places, numbers
 from atdata.shards.layout import Layout, Placed
 from atdata.shards.members import Members, check_files
+from atdata.shards.parallel import in_two_threads
 from atdata.shards.runs import Kept, Matched, Run, match_run
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import leading
 
 # From here on a call to the system costs less than a second copy.
 LARGE = 32 << 10
-_SERIES = 16 << 20
+_SERIES = 64 << 20
 # Fewer are left to the window, which has read them already.
 _FEWEST = 4
 # Processes commonly may have 1024 files open.
 _MOST_FILES = 64
+# Bytes that nobody wants are read too where that costs less than another call to the system.
+_GAP = 8 << 10
+# Linux takes 1024 buffers in one call; each wanted one may have a gap before it.
+_MOST_PARTS = 1000
 
 
 class LocalFile:
@@ -44,6 +49,7 @@ class LocalFile:
         self.size = os.fstat(self._number).st_size
         # Where the shard begins.
         self.start = stream.tell()
+        self._unwanted = memoryview(bytearray(_GAP))
 
     @classmethod
     def of(cls, stream: Any, shard: str) -> LocalFile | None:
@@ -58,9 +64,28 @@ class LocalFile:
         is_file = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
         return cls(stream, shard) if is_file else None
 
-    def read(self, parts: Sequence[Any], at: int) -> None:
-        """Fill buffers one after the other; ``TruncatedShardError`` if the file ends before."""
-        if os.preadv(self._number, parts, at) == sum(map(len, parts)):
+    def read(self, wanted: Iterable[tuple[int, Any]]) -> None:
+        """Fill buffers from ascending places, in as few calls to the system as is fast.
+
+        ``TruncatedShardError`` if the file ends before.
+        """
+        parts: list[Any] = []
+        begin = end = 0
+        for at, part in wanted:
+            gap = at - end
+            if parts and (gap > _GAP or len(parts) >= _MOST_PARTS):
+                self._read_parts(parts, begin, end)
+                parts = []
+            if not parts:
+                begin = at
+            elif gap:
+                parts.append(self._unwanted[:gap])
+            parts.append(part)
+            end = at + len(part)
+        self._read_parts(parts, begin, end)
+
+    def _read_parts(self, parts: Sequence[Any], at: int, end: int) -> None:
+        if os.preadv(self._number, parts, at) == end - at:
             return
         # Network file systems may stop short of what was asked for.
         for part in parts:
@@ -93,11 +118,11 @@ class Place(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """A part of a member that belongs to its outline: where it lies in each."""
+    """A part of a member that belongs to its outline: where it lies in each, and its size."""
 
     start: int
-    stop: int
     place: int
+    size: int
 
 
 class LargeReader:
@@ -122,7 +147,7 @@ class LargeReader:
         if file.size - at < BLOCK:
             return None
         header = bytearray(BLOCK)
-        file.read([header], at)
+        file.read([(at, header)])
         try:
             stride = BLOCK + tar.padded(tar.parse_header(bytes(header)).size)
         except CorruptDataError:
@@ -139,31 +164,22 @@ class LargeReader:
         file, at = place
         width = tar.padded(stride - self._cut)
         outlines = np.zeros(count * width, np.uint8)
-        first, *others = self._kept(stride)
-        *middle, last = others
-        view = outlines.data
-
-        def part(row: int, kept: _Kept) -> memoryview:
-            return view[row + kept.place : row + kept.place + kept.stop - kept.start]
-
-        file.read([view[: first.stop]], at)
-        for row in range(0, count * width, width):
-            for kept in middle:
-                file.read([part(row, kept)], at + kept.start)
-            # The end of a member and the beginning of the next lie one behind the other.
-            parts = [part(row, last), part(row + width, first)]
-            file.read(parts if row + width < len(view) else parts[:1], at + last.start)
-            at += stride
+        view, kept = outlines.data, self._kept(stride)
+        file.read(
+            (at + row * stride + start, view[row * width + place : row * width + place + size])
+            for row in range(count)
+            for start, place, size in kept
+        )
         return outlines.reshape(count, width)
 
     def _kept(self, stride: int) -> list[_Kept]:
         parts, start, place = [], 0, 0
         for _, kind, offset in self._large:
             stop = BLOCK + offset
-            parts.append(_Kept(start, stop, place))
+            parts.append(_Kept(start, place, stop - start))
             place += stop - start
             start = stop + (kind.width or 0)
-        return [*parts, _Kept(start, stride, place)]
+        return [*parts, _Kept(start, place, stride - start)]
 
     def _match(
         self, outlines: Any, place: Place, stride: int, previous_key: bytes | None
@@ -205,11 +221,22 @@ class LargeRun(Run):
     def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
         """Copy small values, and read each large one to its place."""
         super().fill(target, places, start, stop)
-        rows = list(zip(range(start, stop), numbers(places, len(target)), strict=True))
-        for name, _, offset in self._large:
-            column = target.raw[name]
-            for row, number in rows:
-                self._place.file.read([column[number]], self._sample_at(row) + offset)
+        # Slices of bytes are made and passed on faster than rows of arrays.
+        large = [
+            (offset, kind.width or 0, target.raw[name].data.cast("B"))
+            for name, kind, offset in self._large
+        ]
+        wanted = [
+            (at + offset, values[number * width : (number + 1) * width])
+            for at, number in zip(
+                range(self._sample_at(start), self._sample_at(stop), self._stride),
+                numbers(places, len(target)),
+                strict=True,
+            )
+            for offset, width, values in large
+        ]
+        size = sum(width for _, width, _ in large) * (stop - start)
+        in_two_threads(self._place.file.read, wanted, size)
 
     def keep(self, row: int, files: MutableSet[LocalFile]) -> Kept:
         """Leave a row in its file, unless too many are open."""
@@ -225,7 +252,7 @@ class LargeRun(Run):
         header = self._members.headers[row]
         size = tar.parse_header(self._buffer[header : header + BLOCK].tobytes()).size
         payload = bytearray(size)
-        self._place.file.read([payload], self._sample_at(row))
+        self._place.file.read([(self._sample_at(row), payload)])
         return bytes(payload)
 
     def _sample_at(self, row: int) -> int:

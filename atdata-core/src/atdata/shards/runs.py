@@ -222,14 +222,12 @@ def match_run(layout: Layout, buffer: ByteArray, members: Members) -> Matched | 
 def _matrix(buffer: ByteArray, at: Ints, width: int) -> ByteArray:
     """Return the beginnings of samples as rows of whole blocks: a view if equally spaced."""
     count = -(-width // BLOCK)
-    blocks = buffer[: buffer.size // BLOCK * BLOCK].reshape(-1, BLOCK)
     first = at // BLOCK
     step = int(first[1] - first[0]) if len(at) > 1 else count
-    if len(at) < 3 or (np.diff(first) == step).all():
-        rows = blocks[int(first[0]) :].reshape(-1)
-        return np.lib.stride_tricks.as_strided(
-            rows, (len(at), count * BLOCK), (step * BLOCK, 1), writeable=False
-        )
+    if len(at) < 3 or (first[1:] - first[:-1] == step).all():
+        shape, strides = (len(at), count * BLOCK), (step * BLOCK, 1)
+        return np.ndarray(shape, np.uint8, buffer.data, int(first[0]) * BLOCK, strides)
+    blocks = buffer[: buffer.size // BLOCK * BLOCK].reshape(-1, BLOCK)
     if count <= _GATHERED:
         return blocks.take(first[:, None] + np.arange(count), axis=0).reshape(len(at), -1)
     return np.stack([blocks[start : start + count].reshape(-1) for start in first.tolist()])

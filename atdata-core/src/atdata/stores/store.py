@@ -219,16 +219,18 @@ class _Packed:
         self._samples = iter(samples)
         self._next: Any = next(self._samples, self._END)
         self._type = type(self._next)
+        # Asked of the class: a sample would be packed to answer.
+        self._is_packable = hasattr(self._type, "packed")
         self._number = 0
         self.more = self._next is not self._END
 
     def take(self) -> tuple[int, bytes]:
         sample, number = self._next, self._number
-        if type(sample) is not self._type or not hasattr(sample, "packed"):
+        if type(sample) is not self._type or not self._is_packable:
             kind = type(sample).__name__
             raise FieldError(
                 f"sample {number} is of type {kind}, expected "
-                f"{self._type.__name__ if hasattr(self._type, 'packed') else 'a @packable class'}",
+                f"{self._type.__name__ if self._is_packable else 'a @packable class'}",
                 position=number,
             )
         self._next = next(self._samples, self._END)
