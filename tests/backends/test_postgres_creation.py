@@ -156,6 +156,30 @@ def test_schemas_of_an_earlier_release_are_records(dsn: str) -> None:
     assert json.loads(rows[0][1])["description"] == "é\N{REPLACEMENT CHARACTER}"
 
 
+def test_a_label_is_a_further_name_of_its_dataset(dsn: str) -> None:
+    _make_old(dsn, [_entry("c1", "n", urls=["a"]), _entry("c2", "n", urls=["b"])])
+    with psycopg.connect(dsn) as connection:
+        connection.execute(LABELS)
+    with Index(dsn=dsn) as index:
+        assert [entry.name for entry in index.datasets] == ["n", "nice"]
+        assert [entry.cid for entry in index.history("n")] == ["c1", "c2", "c1"]
+        assert [(one.cid, one.data_urls) for one in index.history("nice")] == [
+            ("c1", ["a"]),
+            ("c2", ["b"]),
+        ]
+
+
+LABELS = """
+CREATE TABLE labels (name TEXT NOT NULL, cid TEXT NOT NULL, version TEXT NOT NULL DEFAULT '',
+    description TEXT, created_at TIMESTAMPTZ DEFAULT now(), PRIMARY KEY (name, version));
+INSERT INTO labels (name, cid, version, created_at) VALUES
+    ('n', 'c1', '', '2025-01-03 00:00:00+00'),
+    ('nice', 'c2', '1.9.0', '2025-01-03 00:00:00+00'),
+    ('nice', 'c1', '1.10.0', '2025-01-03 00:00:00.5+00'),
+    ('gone', 'c3', '', now())
+"""
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -176,7 +200,7 @@ def test_an_unreadable_row_is_left_where_it_is_with_a_warning(
 
 
 def test_old_rows_are_taken_over_once_and_their_tables_stay(dsn: str) -> None:
-    _make_old(dsn, [_entry("c1", "n")], [("S", "1.0.0", "{}")])
+    _make_old(dsn, [_entry("c1", "n")], [("S", "1.0.0", '{"fields":[]}')])
     with closing(PostgresProvider(dsn)) as store:
         store.commit([Put(Key("dataset", "n", ""), ONE)])
     with psycopg.connect(dsn, autocommit=True) as connection:

@@ -148,6 +148,48 @@ def test_an_old_index_in_a_cluster_is_taken_over(redis_cluster: OwnServer) -> No
             assert len(index.list_datasets()) == 20
 
 
+def _leave_label(client: Any, name: str, version: str, cid: str) -> None:
+    client.hset(f"Label:{name}@{version}", mapping={"cid": cid, "name": name, "version": version})
+
+
+def test_a_label_is_a_further_name_of_its_dataset(client: redis.Redis, url: str) -> None:
+    for cid in ("c1", "c2"):
+        _leave_entry(client, cid, "n", [cid])
+    _leave_label(client, "n", "", "c2")
+    _leave_label(client, "nice", "1.9.0", "c2")
+    _leave_label(client, "nice", "1.10.0", "c1")
+    _leave_label(client, "nice", "draft", "c1")
+    _leave_label(client, "gone", "", "c3")
+    with Index(url=url) as index:
+        assert [entry.name for entry in index.datasets] == ["n", "nice"]
+        assert [entry.cid for entry in index.history("n")] == ["c2", "c1"]
+        assert [(one.cid, one.data_urls) for one in index.history("nice")] == [
+            ("c1", ["c1"]),
+            ("c2", ["c2"]),
+            ("c1", ["c1"]),
+        ]
+
+
+def test_keys_of_others_that_are_called_like_labels_are_passed_over(
+    client: redis.Redis, url: str
+) -> None:
+    _leave_entry(client, "c", "n")
+    client.set("Label:7", "mine")
+    client.hset("Label:8", mapping={"text": "mine"})
+    client.hset("Label:9", mapping={"cid": "c"})
+    with Index(url=url) as index:
+        assert [entry.name for entry in index.datasets] == ["n"]
+
+
+def test_a_schema_whose_text_bears_its_module_is_called_as_its_class(
+    client: redis.Redis, url: str
+) -> None:
+    _leave_schema(client, "a.module.S", "a.module.S")
+    with Index(url=url) as index:
+        assert [schema["name"] for schema in index.list_schemas()] == ["S"]
+        assert index.decode_schema("local://schemas/a.module.S@1.0.0")(x=1).x == 1
+
+
 UNREADABLE: dict[str, dict[str, Any]] = {
     "urls that are no list": {"urls": "a.tar"},
     "metadata that is no map": {"metadata": [1]},

@@ -11,6 +11,7 @@ import msgpack
 import pytest
 from tests.backends.processes import append_from_processes, check_appended, execute, run
 
+from atdata import Index
 from atdata.index.provider import Key, Put
 from atdata_sqlite.provider import SQLiteProvider
 
@@ -110,6 +111,47 @@ def test_schemas_of_an_earlier_release_are_records(path: Path) -> None:
     assert json.loads(rows[0][1])["description"] == "é\N{REPLACEMENT CHARACTER}"
 
 
+def test_a_schema_whose_text_bears_another_name_is_called_as_its_row(path: Path) -> None:
+    text = json.dumps({"name": "my.module.S", "version": "1", "fields": []})
+    _make_old(path, [], [("S", "1.0.0", text)])
+    with Index(path=path) as index:
+        assert [(one["name"], one["version"]) for one in index.list_schemas()] == [("S", "1.0.0")]
+        assert index.decode_schema("local://schemas/my.module.S@1.0.0").__name__ == "S"
+
+
+LABELS = """CREATE TABLE labels (name TEXT NOT NULL, cid TEXT NOT NULL,
+    version TEXT NOT NULL DEFAULT '', description TEXT, created_at TEXT,
+    PRIMARY KEY (name, version))"""
+
+
+def test_a_label_is_a_further_name_of_its_dataset(path: Path) -> None:
+    _make_old(path, [_entry("c1", "n", urls=["a"]), _entry("c2", "n", urls=["b"])])
+    labels = [
+        ("n", "c2", "", "2025-01-02 03:04:05"),
+        ("nice", "c2", "1.9.0", "2025-01-02 03:04:05"),
+        ("nice", "c1", "1.10.0", "2025-01-03 00:00:00"),
+        ("gone", "c3", "", "2025-01-03 00:00:00"),
+    ]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(LABELS)
+        insert = "INSERT INTO labels (name, cid, version, created_at) VALUES (?,?,?,?)"
+        connection.executemany(insert, labels)
+    with Index(path=path) as index:
+        assert [entry.name for entry in index.datasets] == ["n", "nice"]
+        assert [entry.cid for entry in index.history("n")] == ["c2", "c1"]
+        assert [(one.cid, one.data_urls) for one in index.history("nice")] == [
+            ("c1", ["a"]),
+            ("c2", ["b"]),
+        ]
+
+
+def test_the_label_that_was_given_last_leads_to_the_newest_revision(path: Path) -> None:
+    _make_old(path, [_entry("c1", "n"), _entry("c2", "n", created="2025-01-03 00:00:00")])
+    execute(path, LABELS, "INSERT INTO labels VALUES ('n', 'c1', '', NULL, '2025-01-04 00:00:00')")
+    with Index(path=path) as index:
+        assert [entry.cid for entry in index.history("n")] == ["c1", "c2", "c1"]
+
+
 def test_what_json_cannot_hold_changes_its_form(path: Path) -> None:
     metadata = {"raw": b"\xff", 3: float("nan"), "big": 2**63, "nul": "a\0b", "deep": [{"x": b""}]}
     _make_old(path, [_entry("c", "n", metadata=metadata)])
@@ -169,7 +211,7 @@ def test_an_unreadable_row_is_left_where_it_is_with_a_warning(
         assert connection.execute("SELECT count(*) FROM dataset_entries").fetchone() == (2,)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '"x"'])
+@pytest.mark.parametrize("text", ["", "[]", "{", '"x"', "{}", '{"fields":{}}'])
 def test_an_unreadable_schema_is_left_where_it_is_with_a_warning(path: Path, text: str) -> None:
     _make_old(path, [], [("S", "1.0.0", text)])
     with pytest.warns(UserWarning, match="stays in table schemas"):
@@ -186,7 +228,7 @@ def test_text_that_is_no_utf8_is_taken_over_readably(path: Path) -> None:
 
 
 def test_old_rows_are_taken_over_once_and_their_tables_stay(path: Path) -> None:
-    _make_old(path, [_entry("c1", "n")], [("S", "1.0.0", "{}")])
+    _make_old(path, [_entry("c1", "n")], [("S", "1.0.0", '{"fields":[]}')])
     with closing(SQLiteProvider(path)) as store:
         store.commit([Put(Key("dataset", "n", ""), ONE)])
     execute(path, "UPDATE dataset_entries SET name = 'm'")

@@ -15,7 +15,13 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.schema import CreateTable
 
 from atdata.errors import IndexCorruptError
-from atdata.index.old_rows import OldEntry, Record, records_from_entries, records_from_schemas
+from atdata.index.old_rows import (
+    OldEntry,
+    Record,
+    records_from_entries,
+    records_from_schemas,
+    select_entries,
+)
 from atdata.index.sql import RECORDS
 from atdata_postgres.connections import Address
 from atdata_postgres.failures import retry, translate
@@ -51,10 +57,6 @@ _FIND = """
 """
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
 _INSERT = "INSERT INTO atdata_records (kind, name, version, body) VALUES (%s, %s, %s, %s)"
-_OLD_ENTRIES = """
-    SELECT cid, name, schema_ref, data_urls, metadata, legacy_uuid, created_at::text
-    FROM dataset_entries ORDER BY created_at NULLS FIRST, ctid
-"""
 _OLD_SCHEMAS = "SELECT name, version, schema_json FROM schemas"
 
 Connection = psycopg.Connection[Any]
@@ -142,7 +144,9 @@ def _take_over(connection: Connection) -> None:
     # Times are written as Python reads them, whatever the settings of the server.
     connection.execute("SET LOCAL datestyle = ISO")
     connection.execute("SET LOCAL timezone = 'UTC'")
-    entries = map(OldEntry._make, _stream(connection, _OLD_ENTRIES))
+    has_labels = _columns(connection, "labels") >= {"name", "cid", "created_at"}
+    query = select_entries("ctid", has_labels=has_labels)
+    entries = map(OldEntry._make, _stream(connection, query))
     schemas = _stream(connection, _OLD_SCHEMAS)
     for records in (records_from_entries(entries), records_from_schemas(schemas)):
         _insert(connection, records)

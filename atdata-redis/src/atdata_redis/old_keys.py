@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from redis.exceptions import NoPermissionError
 
+from atdata.errors import InvalidNameError
+from atdata.index.names import version_key
 from atdata.index.old_rows import (
     ENTRY_KEY,
+    OldEntry,
     Record,
     from_hash,
     leave,
@@ -19,6 +22,7 @@ from atdata_redis.failures import translate
 from atdata_redis.server import Server, to_map
 
 SCHEMAS: Final = "LocalSchema:"
+_LABELS: Final = "Label:"
 _PLACE: Final = "its key"
 _PAGE: Final = 1000
 
@@ -26,13 +30,15 @@ _PAGE: Final = 1000
 def old_records(server: Server) -> list[Record]:
     """Return the records of datasets and schemas; what cannot be read is warned of.
 
-    Entries bear no time: those of one name become its revisions in the order of their CIDs.
+    Entries bear no time: those of one name become its revisions in the order of their CIDs. What
+    bears the name as a label comes after them, in the order of its versions.
     """
     entries = dict(_read(server, ENTRY_KEY, "HGETALL"))
     schemas = dict(_read(server, SCHEMAS, "GET"))
     rows = [from_hash(to_map(entries[cid]), cid) for cid in sorted(entries)]
+    labels = [to_map(label) for _, label in _read(server, _LABELS, "HGETALL")]
     return [
-        *records_from_entries(rows, _PLACE),
+        *records_from_entries([*rows, *_labelled(rows, labels)], _PLACE),
         *records_from_schemas(_to_schemas(schemas), _PLACE),
     ]
 
@@ -47,7 +53,9 @@ def _read(server: Server, prefix: str, verb: str) -> Iterator[tuple[str, Any]]:
             for key, value in zip(page, values, strict=True):
                 name = key.decode(errors="replace").removeprefix(prefix)
                 if isinstance(value, Exception):
-                    leave(f"{prefix}{name}", _PLACE, value)
+                    # The keys of others may be called like labels.
+                    if prefix != _LABELS:
+                        leave(f"{prefix}{name}", _PLACE, value)
                 elif value:
                     yield name, value
 
@@ -67,6 +75,23 @@ def _keys(server: Server, node: Any, prefix: str) -> set[bytes]:
         keys.update(page)
         if int(cursor) == 0:
             return keys
+
+
+def _labelled(rows: list[OldEntry], labels: list[dict[bytes, bytes]]) -> Iterator[OldEntry]:
+    """Yield the entries that labels lead to, under their names."""
+    known = {row.cid: row for row in rows}
+    for label in sorted(labels, key=_version_order):
+        entry = known.get(label.get(b"cid", b"").decode(errors="replace"))
+        if entry is not None and b"name" in label:
+            yield entry._replace(name=label[b"name"].decode(errors="replace"))
+
+
+def _version_order(label: dict[bytes, bytes]) -> tuple[Any, ...]:
+    version = label.get(b"version", b"").decode(errors="replace")
+    try:
+        return True, version_key(version)
+    except InvalidNameError:
+        return False, version
 
 
 def _to_schemas(values: dict[str, bytes]) -> Iterator[tuple[str, str, str]]:

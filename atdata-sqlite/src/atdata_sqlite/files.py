@@ -15,7 +15,12 @@ from sqlalchemy.schema import CreateTable
 
 from atdata.errors import AtdataError, IndexCorruptError, StorageError
 from atdata.index.forks import ForkLock
-from atdata.index.old_rows import OldEntry, records_from_entries, records_from_schemas
+from atdata.index.old_rows import (
+    OldEntry,
+    records_from_entries,
+    records_from_schemas,
+    select_entries,
+)
 from atdata.index.sql import RECORDS
 
 # "atda", where SQLite keeps whose file it is.
@@ -26,10 +31,6 @@ SMALLEST_DATABASE = 512
 
 _CREATE_RECORDS = str(CreateTable(RECORDS, if_not_exists=True).compile(dialect=sqlite.dialect()))
 _INSERT = "INSERT INTO atdata_records (kind, name, version, body) VALUES (?, ?, ?, ?)"
-_OLD_ENTRIES = (
-    "SELECT cid, name, schema_ref, data_urls, metadata, legacy_uuid, created_at"
-    " FROM dataset_entries ORDER BY created_at, rowid"
-)
 _OLD_SCHEMAS = "SELECT name, version, schema_json FROM schemas"
 
 _REMEDIES = {
@@ -208,7 +209,9 @@ def _create_table(path: Path) -> None:
 
 def _take_over(connection: sqlite3.Connection) -> None:
     connection.text_factory = lambda text: text.decode(errors="replace")
-    entries = map(OldEntry._make, connection.execute(_OLD_ENTRIES))
+    has_labels = _columns(connection, "labels") >= {"name", "cid", "created_at"}
+    query = select_entries("rowid", has_labels=has_labels)
+    entries = map(OldEntry._make, connection.execute(query))
     schemas = connection.execute(_OLD_SCHEMAS)
     for records in (records_from_entries(entries), records_from_schemas(schemas)):
         connection.executemany(_INSERT, ((*key, body.decode()) for key, body in records))

@@ -61,18 +61,48 @@ def to_hash(body: Mapping[str, Any]) -> dict[str, str | bytes]:
     return fields
 
 
+def select_entries(number: str, *, has_labels: bool) -> str:
+    """Return the SQL that reads rows as `OldEntry`, oldest first.
+
+    ``number`` is the column that tells in which order rows came. A label is a further name, and a
+    row of its own: that of the dataset which it was given to, when it was given.
+    """
+    labels = f"""
+        UNION ALL
+        SELECT dataset_entries.cid, labels.name, schema_ref, data_urls, metadata, legacy_uuid,
+            labels.created_at, 1, labels.{number}
+        FROM labels JOIN dataset_entries ON dataset_entries.cid = labels.cid
+    """  # noqa: S608 -- all of it is written here and in backends
+    # PostgreSQL would take a bare name in ORDER BY for the text that is selected.
+    return f"""
+        SELECT cid, name, schema_ref, data_urls, metadata, legacy_uuid,
+            CAST(found.created_at AS TEXT)
+        FROM (
+            SELECT cid, name, schema_ref, data_urls, metadata, legacy_uuid,
+                created_at, 0 AS part, {number} AS place
+            FROM dataset_entries
+            {labels if has_labels else ""}
+        ) AS found
+        ORDER BY found.created_at NULLS FIRST, part, place
+    """  # noqa: S608 -- see above
+
+
 def records_from_entries(
     rows: Iterable[OldEntry], place: str = "table dataset_entries"
 ) -> Iterator[Record]:
     """Yield the records of datasets, given oldest first: rows of one name become its revisions.
 
+    A row that repeats the one before of its name is passed over, as labels mostly do.
     What JSON cannot hold in ``metadata`` changes its form: bytes become ``{"$bytes": base64}``,
     times ISO text, NaN and infinities their names. A row that cannot be read is left out with a
     warning.
     """
     revisions: Counter[str] = Counter()
     newest: dict[str, Record] = {}
+    cids: dict[str, str | None] = {}
     for row in rows:
+        if row.cid is not None and row.cid == cids.get(row.name):
+            continue
         try:
             records = _from_entry(row, revisions[row.name] + 1)
         except (AtdataError, ValueError, TypeError, OverflowError) as error:
@@ -80,6 +110,7 @@ def records_from_entries(
             continue
         revisions[row.name] += 1
         newest[row.name] = records[0]
+        cids[row.name] = row.cid
         yield from records[1:]
     yield from newest.values()
 
@@ -87,10 +118,17 @@ def records_from_entries(
 def records_from_schemas(
     rows: Iterable[tuple[str, str, str]], place: str = "table schemas"
 ) -> Iterator[Record]:
-    """Yield the records of schemas, given as name, version and JSON text."""
+    """Yield the records of schemas, given as name, version and JSON text.
+
+    Both count as they are given, whatever the text says: it may bear the class with its module.
+    """
     for name, version, text in rows:
         try:
-            yield _to_record(Key("schema", name, version), json.loads(text))
+            record = json.loads(text)
+            if not isinstance(record, dict) or not isinstance(record.get("fields"), list):
+                raise TypeError("it has no list of fields")
+            body = {**record, "name": name, "version": version}
+            yield _to_record(Key("schema", name, version), body)
         except (AtdataError, ValueError, TypeError, RecursionError) as error:
             leave(f"schema {name!r} {version!r}", place, error)
 
