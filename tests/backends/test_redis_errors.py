@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,37 @@ def test_a_node_of_a_larger_cluster_says_that_it_wants_another_client(
         provider.commit([Put(KEY, ONE)])
         assert provider.scan("kind") == [(KEY, ONE)]
         provider.close()
+
+
+def test_a_commit_waits_while_its_keys_move_to_another_node(redis_launcher: Launcher) -> None:
+    first, second = (redis_launcher.start_node() for _ in range(2))
+    with first.client() as source, second.client() as target:
+        source.execute_command("CLUSTER", "MEET", "127.0.0.1", second.port)
+        source.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        while b"cluster_state:ok" not in target.execute_command("CLUSTER", "INFO"):
+            time.sleep(0.05)
+        slot = source.execute_command("CLUSTER", "KEYSLOT", "{atdata}:format")
+        there = target.execute_command("CLUSTER", "MYID")
+        with (
+            redis.RedisCluster(host="127.0.0.1", port=first.port) as cluster,
+            closing(RedisProvider(cluster)) as provider,
+            ThreadPoolExecutor(1) as threads,
+        ):
+            provider.commit([Put(KEY, ONE)])
+            here = source.execute_command("CLUSTER", "MYID")
+            target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", here)
+            source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", there)
+            source.migrate("127.0.0.1", second.port, ["{atdata}:format"], 0, 5000)
+            writing = threads.submit(provider.commit, [Put(KEY, b'{"n":2}', expect=ONE)])
+            # Longer than the client itself goes on asking both.
+            time.sleep(2)
+            assert not writing.done()
+            keys = source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
+            source.migrate("127.0.0.1", second.port, keys, 0, 5000)
+            for node in (target, source):
+                node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", there)
+            writing.result()
+            assert provider.get(KEY) == b'{"n":2}'
 
 
 @pytest.mark.parametrize("place", ["format", "bodies:kind", "order:kind"])

@@ -36,6 +36,7 @@ _REMEDIES: Final = {
     "MAXCLIENTS": "it has as many clients as it may; raise maxclients, or close some",
     "UNKNOWN": "it lacks a command that docs/redis.md lists; let its owner allow it",
     "MOVED": "it is one node of a cluster; give redis= a redis.RedisCluster",
+    "TRYAGAIN": "its keys are moving to another node of the cluster; try again",
     "CLUSTERDOWN": "the cluster is down; see its nodes",
     "CROSSSLOT": "the cluster splits what belongs together; that is a fault of atdata, report it",
     "NOREPLICAS": "too few replicas answer it; see min-replicas-to-write",
@@ -51,6 +52,8 @@ _KINDS: Final = {
     exceptions.ClusterDownError: "CLUSTERDOWN",
     exceptions.TryAgainError: "TRYAGAIN",
     exceptions.ClusterCrossSlotError: "CROSSSLOT",
+    # Of a client that was sent to and fro too often while keys move.
+    exceptions.ClusterError: "TRYAGAIN",
 }
 # What comes without a code, whatever its class.
 _WORDS: Final = {
