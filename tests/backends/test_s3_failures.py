@@ -228,6 +228,7 @@ def saying(status: int, body: str) -> Iterator[Answering]:
         (403, "AccessDenied", "is denied", False),
         (404, "NoSuchKey", "there is no shard", False),
         (418, "NeverHeardOf", "cannot be accessed: NeverHeardOf", False),
+        (418, "", "cannot be accessed: 418", False),
     ],
 )
 def test_r5_a_server_is_asked_again_only_where_that_helps(

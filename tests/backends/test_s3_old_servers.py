@@ -59,6 +59,27 @@ def test_w2_an_upload_that_fails_midway_leaves_nothing(
     assert uploads.get("Uploads", []) == []
 
 
+@pytest.mark.parametrize(
+    ("lack", "size"),
+    [("PUT /", 10), ("?uploads", 2 * PART), ("&partNumber", 2 * PART), ("POST /", 2 * PART)],
+)
+def test_w1_what_another_server_says_to_have_stored_is_not(
+    moto_server: S3Server, options: dict[str, Any], lack: str, size: int
+) -> None:
+    with lacking(moto_server.endpoint, lack) as server:
+        store = S3DataStore(**options, endpoint=server.endpoint)
+        with pytest.raises(StorageError, match=r"/a\.tar: .* no S3 server, as \w+ is missing"):
+            put(store, "a.tar", bytes(size))
+    assert list(S3DataStore(**options).list()) == []
+
+
+def test_an_empty_answer_is_no_listing(moto_server: S3Server, options: dict[str, Any]) -> None:
+    with lacking(moto_server.endpoint, "GET /") as server:
+        store: Any = S3DataStore(**options, endpoint=server.endpoint)
+        with pytest.raises(StorageError, match="no S3 server"):
+            list(store.list())
+
+
 @pytest.mark.parametrize("size", [1, 1000, 4 << 20])
 def test_a_stream_is_read_into_a_buffer(
     s3_server: S3Server, moto_server: S3Server, size: int

@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 
 
 class OldServer(ThreadingHTTPServer):
-    """Forwards requests to a server that checks no signatures, except for what it lacks."""
+    """Forwards requests to a server that checks no signatures, except for what it lacks.
+
+    That is "conditions", "ranges", "second parts", or a piece of a request line such as "PUT /":
+    such requests are answered as a web server does, which is pleased with anything.
+    """
 
     daemon_threads = True
 
@@ -38,6 +42,8 @@ class _Forwarded(BaseHTTPRequestHandler):
             self._fail(501, "NotImplemented")
         elif "second parts" in lacks and "partNumber=2" in self.path:
             self._fail(403, "AccessDenied")
+        elif any(lack in f"{self.command} {self.path}" for lack in lacks):
+            self._answer(200, b"")
         else:
             # The body is here, so nothing is to be expected.
             self._pass_on(body, {"Expect", "Range"} if "ranges" in lacks else {"Expect"})
@@ -59,7 +65,9 @@ class _Forwarded(BaseHTTPRequestHandler):
         connection.close()
 
     def _fail(self, status: int, code: str) -> None:
-        body = f"<Error><Code>{code}</Code></Error>".encode()
+        self._answer(status, f"<Error><Code>{code}</Code></Error>".encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -44,6 +44,7 @@ _UNREACHABLE = StorageError, "{where}: the server cannot be reached; check the e
 _SILENT = StorageError, "{where}: the server did not answer in time; try again, or ask who keeps it"
 _NOT_TRUSTED = StorageError, "{where}: the server's certificate is not trusted; check the endpoint"
 _OTHER = StorageError, "{where} cannot be accessed: {code}"
+_NO_S3 = "{where}: what answers there is no S3 server, as {part} is missing; check the endpoint"
 
 # By the error code of the server, or else the class of the exception. Others than the SDK's own are
 # raised where it looks for keys, or for the server's address.
@@ -54,6 +55,7 @@ _FAILURES: dict[str, tuple[type[AtdataError], str]] = {
     "AccessDenied": _DENIED,
     "AllAccessDisabled": _DENIED,
     "AccountProblem": _DENIED,
+    "401": _DENIED,
     "403": _DENIED,
     "InvalidAccessKeyId": _BAD_ID,
     "SignatureDoesNotMatch": _BAD_SECRET,
@@ -72,6 +74,7 @@ _FAILURES: dict[str, tuple[type[AtdataError], str]] = {
     "ServiceUnavailable": _BUSY,
     "TooManyRequests": _BUSY,
     "Throttling": _BUSY,
+    "429": _BUSY,
     "503": _BUSY,
     "InternalError": _BROKEN,
     "500": _BROKEN,
@@ -118,10 +121,22 @@ def ask(where: str, act: Callable[..., T], **arguments: Any) -> T:
     raise kind(sentence.format(where=where, code=code), url=where, code=code)
 
 
+def ask_for(part: str, where: str, act: Callable[..., Any], **arguments: Any) -> Any:
+    """Call the SDK, and make sure that an S3 server answers, with this part in what it says.
+
+    A web server that something leads to in its place may answer that all is well, too.
+    """
+    answer = ask(where, act, **arguments)
+    if part not in answer:
+        raise StorageError(_NO_S3.format(where=where, part=part), url=where, code="")
+    return answer
+
+
 def code_of(error: Exception) -> str:
-    """Return the server's code for what went wrong, or the class of the exception."""
+    """Return the server's code for what went wrong, its status, or the class of the exception."""
     if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", "no code"))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "no code")
+        return str(error.response.get("Error", {}).get("Code") or status)
     return next(
         (kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _FAILURES),
         type(error).__name__,

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from atdata_s3.failures import ask
+from atdata_s3.failures import ask_for
 from atdata_s3.names import S3Object
 
 
@@ -25,8 +25,9 @@ def find_keys(client: Any, pattern: S3Object) -> Iterator[str]:
 def pages(client: Any, act: str, bucket: str, prefix: str) -> Iterator[Any]:
     """Yield the pages of a listing of the keys that begin with a prefix."""
     answers = iter(client.get_paginator(act).paginate(Bucket=bucket, Prefix=prefix))
-    end: dict[str, Any] = {}
-    while (page := ask(f"s3://{bucket}", partial(next, answers, end))) is not end:
+    end: dict[str, Any] = {"IsTruncated": False}
+    turn = partial(ask_for, "IsTruncated", f"s3://{bucket}", partial(next, answers, end))
+    while (page := turn()) is not end:
         yield page
 
 

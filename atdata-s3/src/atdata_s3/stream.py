@@ -14,7 +14,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import HTTPError
 
 from atdata.errors import ConflictError, StorageError
-from atdata_s3.failures import ask
+from atdata_s3.failures import ask_for
 from atdata_s3.names import S3Object
 
 # How often a connection may break before so much has come.
@@ -97,7 +97,8 @@ class ObjectStream(io.RawIOBase):
             wanted["IfMatch"] = self._version
         url = self._target.url
         try:
-            answer = ask(url, self._client.get_object, **self._target.arguments, **wanted)
+            wanted |= self._target.arguments
+            answer = ask_for("ContentLength", url, self._client.get_object, **wanted)
         except ConflictError:
             raise StorageError(
                 f"{url} was replaced while it was read; read it anew", url=url

@@ -12,7 +12,7 @@ from functools import partial
 from typing import IO, Any
 
 from atdata.errors import AtdataError, ConflictError, ShardNotFoundError, StorageError
-from atdata_s3.failures import ask
+from atdata_s3.failures import ask, ask_for
 from atdata_s3.names import S3Object
 
 # Each part is read from the file as it is sent, so memory does not grow with it.
@@ -56,6 +56,9 @@ class _NewObject:
     def ask(self, act: Callable[..., Any], **arguments: Any) -> Any:
         return ask(self.target.url, act, **self.target.arguments, **arguments)
 
+    def ask_for(self, part: str, act: Callable[..., Any], **arguments: Any) -> Any:
+        return ask_for(part, self.target.url, act, **self.target.arguments, **arguments)
+
     def refuse_existing(self) -> None:
         if self._found() is not None:
             url = self.target.url
@@ -91,11 +94,11 @@ class _NewObject:
 
     def _create(self, act: Callable[..., Any]) -> None:
         try:
-            self.ask(act, IfNoneMatch="*")
+            self.ask_for("ETag", act, IfNoneMatch="*")
         except StorageError as error:
             if error.details["code"] not in _UNCONDITIONAL:
                 raise
-            self.ask(act)
+            self.ask_for("ETag", act)
 
 
 def abort(client: Any, target: S3Object, upload_id: str) -> None:
@@ -107,15 +110,16 @@ def abort(client: Any, target: S3Object, upload_id: str) -> None:
             raise
 
 
-def _send_whole(new: _NewObject, body: FilePart, **arguments: Any) -> None:
+def _send_whole(new: _NewObject, body: FilePart, **arguments: Any) -> Any:
     # A request that was refused has read it already.
     body.seek(0)
-    new.client.put_object(Body=body, Metadata=new.metadata, **arguments)
+    return new.client.put_object(Body=body, Metadata=new.metadata, **arguments)
 
 
 def _send_parts(new: _NewObject, file: int, size: int) -> None:
     client = new.client
-    upload_id = new.ask(client.create_multipart_upload, Metadata=new.metadata)["UploadId"]
+    begin = client.create_multipart_upload
+    upload_id = new.ask_for("UploadId", begin, Metadata=new.metadata)["UploadId"]
     try:
         parts = _send_all(new, file, size, upload_id)
         # A server that ignores the condition on this request overwrites; there are such.
@@ -141,7 +145,8 @@ def _send_all(new: _NewObject, file: int, size: int, upload_id: str) -> list[dic
 
 
 def _send_part(new: _NewObject, upload_id: str, number: int, body: FilePart) -> dict[str, Any]:
-    sent = new.ask(new.client.upload_part, UploadId=upload_id, PartNumber=number, Body=body)
+    what = {"UploadId": upload_id, "PartNumber": number, "Body": body}
+    sent = new.ask_for("ETag", new.client.upload_part, **what)
     return {"PartNumber": number, "ETag": sent["ETag"]}
 
 
