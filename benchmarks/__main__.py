@@ -1,20 +1,23 @@
-"""``python -m benchmarks``: measure, print the tables, and write them to ``results.md``."""
+"""``python -m benchmarks``: measure, print the tables, and write them where they are shown."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from benchmarks.plan import Plan
-from benchmarks.report import aligned, report
+from benchmarks.report import aligned, rates, report
 from benchmarks.rows import Rows
 from benchmarks.systems import MODULES
 from benchmarks.workloads import WORKLOADS
 
 _RESULTS = Path(__file__).with_name("results.md")
+_DOCUMENT = Path(__file__).parents[1] / "docs" / "reading.md"
+_SHOWN = re.compile(r"(<!-- Made by nox -s bench. -->\n).*(<!-- Until here. -->\n)", re.DOTALL)
 
 
 def main() -> None:
@@ -23,15 +26,18 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="bench-", dir=asked.data))
     try:
         plan = Plan(home, asked.systems, asked.workloads, asked.rounds, asked.quick)
-        page = report(Rows(plan.rows(), by_cpu=asked.cpu), plan)
+        rows = Rows(plan.rows(), by_cpu=asked.cpu)
     finally:
         if asked.data is None:
             shutil.rmtree(home)
+    page = report(rows, plan)
     print(aligned(page))
     # Figures of a part, or of toy sizes, are nothing to keep.
     everything = asked.systems == [*MODULES] and asked.workloads == [*WORKLOADS]
     if everything and not asked.quick and not asked.cpu:
         _RESULTS.write_text(page)
+        shown = f"\n{rates(rows, plan)}\n"
+        _DOCUMENT.write_text(_SHOWN.sub(rf"\g<1>{shown}\g<2>", _DOCUMENT.read_text()))
 
 
 def _arguments() -> argparse.Namespace:

@@ -56,6 +56,14 @@ def report(rows: Rows, plan: Plan) -> str:
     return "\n".join(line for part in parts for line in part)
 
 
+def rates(rows: Rows, plan: Plan) -> str:
+    """Return the tables of samples a second alone."""
+    parts: list[Iterable[str]] = []
+    for name in plan.workloads:
+        parts += [[f"({name}) {WORKLOADS[name].title}:", ""], _rates(rows, plan, name)]
+    return "\n".join(line for part in parts for line in part)
+
+
 def _introduction(plan: Plan) -> str:
     return _INTRODUCTION.format(
         rounds=plan.rounds,
