@@ -15,7 +15,7 @@ from tests.services.s3_server import S3Server
 from tests.shard_files import shard_bytes
 
 import atdata
-from atdata import Dataset, S3Source, load_dataset
+from atdata import Dataset, S3Source, URLSource, load_dataset
 from atdata.errors import InvalidNameError, LimitExceededError, NoDataFilesError, ShardNotFoundError
 from atdata_s3.names import S3Object
 
@@ -177,6 +177,14 @@ def test_a_dataset_is_made_of_a_pattern(s3_server: S3Server, bucket: str, found_
     assert len(ds.list_shards()) == 12
     assert list(pickle.loads(pickle.dumps(ds))) == items(36)
     assert list(Dataset[Item](f"S3://{bucket}/train-000.tar")) == items(3)
+
+
+def test_a_url_source_opens_s3_urls_too(s3_server: S3Server, bucket: str, found_keys: None) -> None:
+    upload(s3_server, bucket, "a-0.tar", "a-1.tar")
+    source = URLSource(f"s3://{bucket}/a-{{0,1}}.tar")
+    assert list(Dataset[Item](source)) == items(6)
+    with pytest.raises(ShardNotFoundError, match=r"no shard at s3://.*/none\.tar"):
+        list(Dataset[Item](URLSource(f"s3://{bucket}/none.tar")))
 
 
 def test_datasets_are_loaded_from_patterns_split_by_split(

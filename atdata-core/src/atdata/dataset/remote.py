@@ -1,4 +1,4 @@
-"""Opening URLs through fsspec: read once from start to end, with its many errors as ours."""
+"""Opening URLs by a plugin, or through fsspec with its many errors as ours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, cast
 
+from atdata import plugins
 from atdata.errors import PluginNotFoundError, ShardNotFoundError, StorageError
 
 CONNECT_SECONDS = 30
@@ -16,7 +17,7 @@ _WEB = ("http", "https")
 
 
 def open_remote(url: str, shown: str) -> IO[bytes]:
-    """Open a URL, which errors call by what may be shown of it.
+    """Open a URL to be read once from start to end; errors call it by what may be shown of it.
 
     Raises:
         ShardNotFoundError: there is nothing there.
@@ -24,11 +25,22 @@ def open_remote(url: str, shown: str) -> IO[bytes]:
         PluginNotFoundError: no installed package opens such URLs.
     """
     is_web = _scheme(url) in _WEB
+    if not is_web and (source := _from_plugin(url)) is not None:
+        return cast("IO[bytes]", source.open_shard(url))
     system, path = find_system(url, shown, patient=is_web)
     # One request for the whole of it: servers need not know ranges, nor be asked for the size.
     options = {"block_size": 0, "size": 1} if is_web else {}
     with _translated(url, shown):
         return cast("IO[bytes]", _RemoteStream(system.open(path, "rb", **options), url, shown))
+
+
+def _from_plugin(url: str) -> Any:
+    """Return a plugin's source of a URL, None if there is no plugin for its scheme."""
+    try:
+        kind: Any = plugins.load("data source", _scheme(url))
+    except PluginNotFoundError:
+        return None
+    return kind.from_urls([url])
 
 
 def list_remote(pattern: str, shown: str) -> list[str]:
