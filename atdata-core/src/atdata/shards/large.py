@@ -29,7 +29,11 @@ from atdata.shards.template import leading
 
 # From here on a call to the system costs less than a second copy.
 LARGE = 32 << 10
-_SERIES = 64 << 20
+# Outlines of so many bytes of samples are read at a time: few at first, so that the first batch
+# comes soon, then twice as many each time; and never more bytes of outlines than the last.
+_FIRST_SERIES = 8 << 20
+_LAST_SERIES = 64 << 20
+_OUTLINES = 4 << 20
 # Fewer are left to the window, which has read them already.
 _FEWEST = 4
 # Processes commonly may have 1024 files open.
@@ -135,6 +139,7 @@ class LargeReader:
         self._large = tuple(p for p in layout.placed if (p.kind.width or 0) >= LARGE)
         self._cut = sum(p.kind.width or 0 for p in self._large)
         self._layout = layout.without(self._large)
+        self._series = _FIRST_SERIES
 
     @property
     def is_useful(self) -> bool:
@@ -152,11 +157,15 @@ class LargeReader:
             stride = BLOCK + tar.padded(tar.parse_header(bytes(header)).size)
         except CorruptDataError:
             return None
-        count = min(max(_FEWEST, _SERIES // stride), (file.size - at) // stride)
-        if count < _FEWEST or stride - BLOCK < self._layout.length + self._cut:
+        if stride - BLOCK < self._layout.length + self._cut:
+            return None
+        most = max(_FEWEST, min(self._series // stride, _OUTLINES // (stride - self._cut)))
+        count = min(most, (file.size - at) // stride)
+        if count < _FEWEST:
             return None
         outlines = self._read_outlines(place, stride, count)
-        file.expect(at + count * stride, _SERIES)
+        self._series = min(2 * self._series, _LAST_SERIES)
+        file.expect(at + count * stride, self._series)
         return self._match(outlines, place, stride, previous_key)
 
     def _read_outlines(self, place: Place, stride: int, count: int) -> Any:
