@@ -71,13 +71,14 @@ def bytes_to_array(data: bytes | memoryview) -> np.ndarray[Any, Any]:
             f"array bytes are {'too short' if there < nbytes else 'too long'}: "
             f"shape {shape} of {dtype} takes {nbytes} bytes, {there} are there"
         )
-    return np.ndarray(shape, dtype, bytearray(memoryview(data)[start:]), order=order)
+    return np.ndarray(shape, dtype, bytearray(memoryview(data)[start:]), 0, None, order)
 
 
 def array_layout(data: bytes | memoryview) -> ArrayLayout:
     """Read the header of array bytes without looking at the data behind it."""
-    if data[:10] == _USUAL and len(data) >= _USUAL_LENGTH:
-        return _npy_layout(bytes(data[:_USUAL_LENGTH]))
+    head = bytes(data[:_USUAL_LENGTH])
+    if head.startswith(_USUAL) and len(head) == _USUAL_LENGTH:
+        return _npy_layout(head)
     if data[:6] != MAGIC:
         return _compact_layout(data)
     width = 2 if data[6:7] == b"\x01" else 4

@@ -16,7 +16,7 @@ from atdata.shards.archive import Archive
 from atdata.shards.large import LargeReader, LocalFile, Place
 from atdata.shards.layout import Layout, make_layout
 from atdata.shards.members import Members, find_members
-from atdata.shards.runs import Rows, Run, Samples, decode, match_run
+from atdata.shards.runs import Matched, Rows, Run, Samples, decode, match_run
 from atdata.shards.window import SIZE, Window
 
 # A series or run must be this long to be worth its fixed cost.
@@ -47,6 +47,7 @@ class ShardReader:
         self._window = Window(window)
         self._type = sample_type
         self._layout: Layout | None = None
+        self._loose: Layout | None = None
         self._large: LargeReader | None = None
 
     def read(self, stream: IO[bytes], shard: str) -> Iterator[Rows]:
@@ -151,35 +152,34 @@ class ShardReader:
 
     def _differing(self, members: Members) -> Iterator[Rows]:
         """Read samples whose arrays or bytes differ in length, or that differ in any way."""
-        sample = self._window.buffer.data[members.span(0)]
-        layout = make_layout(sample, self._type, loose=True)
-        matched = match_run(layout, self._window.buffer, members) if layout is not None else None
+        matched = self._match(members, self._loose, loose=True)
         found = 0
         if matched is not None:
             found = len(matched.rows)
+            self._loose = matched.layout
             yield Run(matched, self._shard)
         if found < len(members.data):
             yield Samples([self._decode(members, row) for row in range(found, len(members.data))])
 
     def _run_of(self, members: Members) -> Run | None:
+        matched = self._match(members, self._layout, loose=False)
+        if matched is None:
+            return None
+        self._learn(matched.layout)
+        return Run(matched, self._shard)
+
+    def _match(self, members: Members, before: Layout | None, *, loose: bool) -> Matched | None:
         """Find the run that the first member begins, by the layout before or one of its own."""
-        for layout in self._layouts(members):
-            if (matched := match_run(layout, self._window.buffer, members)) is not None:
-                self._learn(layout)
-                return Run(matched, self._shard)
-        return None
+        buffer = self._window.buffer
+        if before is not None and (matched := match_run(before, buffer, members)) is not None:
+            return matched
+        own = make_layout(buffer.data[members.span(0)], self._type, loose=loose)
+        return match_run(own, buffer, members) if own is not None else None
 
     def _learn(self, layout: Layout) -> None:
         if layout is not self._layout:
             large = LargeReader(layout)
             self._layout, self._large = layout, large if large.is_useful else None
-
-    def _layouts(self, members: Members) -> Iterator[Layout]:
-        if self._layout is not None:
-            yield self._layout
-        sample = self._window.buffer.data[members.span(0)]
-        if (layout := make_layout(sample, self._type)) is not None:
-            yield layout
 
     def _decode(self, members: Members, row: int) -> Any:
         buffer = self._window.buffer
