@@ -195,6 +195,12 @@ def test_a_bucket_has_the_name_of_one(bucket: str) -> None:
         S3DataStore(bucket=bucket)
 
 
+@pytest.mark.parametrize("prefix", ["a/{0..3}", "a\\b", "../a", "a/./b", "a\n"])
+def test_p1_a_prefix_that_urls_would_not_keep_is_refused(prefix: str) -> None:
+    with pytest.raises(InvalidNameError, match=r"cannot be a prefix|no key"):
+        S3DataStore(bucket="bucket", prefix=prefix)
+
+
 def test_making_one_connects_to_nothing() -> None:
     store = S3DataStore(KEYS, bucket="bucket", endpoint="http://127.0.0.1:1")
     assert store.bucket == "bucket"

@@ -24,8 +24,7 @@ from atdata_s3.stream import ObjectStream
 from atdata_s3.uploads import UPLOAD, abort, upload
 
 _SUFFIX = ".tar"
-# Braces would be expanded when the URL is read back as a pattern.
-_FORBIDDEN = re.compile(r"[\\{}]")
+_PATTERN = re.compile(r"[\\{}]")
 _LONGEST_LIFE = 7 * 24 * 3600
 
 
@@ -53,6 +52,7 @@ class S3DataStore(DataStore):
         self._prefix = f"{stripped}/" if (stripped := prefix.strip("/")) else ""
         if self._prefix:
             S3Object(bucket, self._prefix)
+            _refuse_patterns(self._prefix, "be a prefix")
         self._access = make_access(credentials, endpoint, endpoint_url, region)
 
     @property
@@ -82,9 +82,10 @@ class S3DataStore(DataStore):
         return super().write_shards(ds, prefix=prefix, maxcount=maxcount, maxsize=maxsize)
 
     def put(self, name: str, shard: IO[bytes]) -> str:
-        if _FORBIDDEN.search(name) or not all(name.split("/")):
+        _refuse_patterns(name, "name a shard")
+        if not all(name.split("/")):
             raise InvalidNameError(
-                f"{name!r:.300} cannot name a shard; give a short relative path", name=name
+                f"{name!r:.300} cannot name a shard: a part between slashes is empty", name=name
             )
         target = S3Object(self._bucket, self._prefix + name)
         upload(self._client, target, shard)
@@ -184,3 +185,11 @@ class S3DataStore(DataStore):
     def __repr__(self) -> str:
         prefix = f", prefix={self._prefix!r}" if self._prefix else ""
         return f"S3DataStore(bucket={self._bucket!r}{prefix}{self._access.shown})"
+
+
+def _refuse_patterns(name: str, purpose: str) -> None:
+    # They would be expanded when the URL is read back as a pattern.
+    if _PATTERN.search(name):
+        raise InvalidNameError(
+            f"{name!r:.300} cannot {purpose}: leave braces and backslashes out", name=name
+        )
