@@ -350,6 +350,7 @@ def test_c1_no_log_holds_what_an_answer_repeats(
     ("name", "value"),
     [
         ("AWS_SESSION_TOKEN", "canary-token\n"),
+        ("AWS_SESSION_TOKEN", " a canary-token"),
         ("AWS_ENDPOINT_URL", "http://user:canary-token@{host}"),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "{file}"),
     ],

@@ -150,9 +150,10 @@ def test_a_mapping_of_names_that_are_not_known_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", [*KEYS, "AWS_SESSION_TOKEN"])
-def test_c1_a_key_with_a_line_break_is_refused_before_it_is_sent(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} has a line break") as caught:
-        S3DataStore({**KEYS, name: "canary\n"}, bucket="bucket")
+@pytest.mark.parametrize("value", ["canary\n", " canary", "canary\r\nHost: x"])
+def test_c1_a_key_with_a_line_break_is_refused_before_it_is_sent(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} has a line break in it or space") as caught:
+        S3DataStore({**KEYS, name: value}, bucket="bucket")
     assert "canary" not in str(caught.value)
 
 

@@ -17,8 +17,8 @@ from atdata.errors import StorageError
 _ENDPOINT = re.compile(
     r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(/[^?#@\s]*)?", re.IGNORECASE
 )
-# They would break the headers that they are sent in.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# The headers that it is sent in would break, or begin elsewhere.
+_NO_KEY = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
 # Its buckets are the same ones in every region.
 _AMAZON = re.compile(r"s3[.-](dualstack\.)?[a-z0-9-]+\.amazonaws\.com")
 _PORTS = {"http": 80, "https": 443}
@@ -54,8 +54,8 @@ class Access:
                 f"an access key and a secret key go together; the {missing} key is missing"
             )
         for name, value in self.to_credentials().items():
-            if _CONTROL.search(value):
-                raise ValueError(f"{name} has a line break or the like in it; leave that out")
+            if _NO_KEY.search(value):
+                raise ValueError(f"{name} has a line break in it or space around it; remove that")
         if self.anonymous and self.access_key is not None:
             raise TypeError("anonymous access takes no keys")
 

@@ -6,8 +6,8 @@ import logging
 import re
 
 _SECRET = re.compile(
-    r"""((?:x-amz-security-token|x-amz-sso_bearer_token|webidentitytoken)['"]?[:=]\ ?b?['"]?
-    |signature[:=]\s*)[^\s'",}&]+""",
+    r"""((?:x-amz-security-token|x-amz-sso_bearer_token|webidentitytoken)['"]?[:=]\ ?
+    |signature[:=]\s*)(?:b?'[^']*'|b?"[^"]*"|[^\n'"&]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _PASSWORD = re.compile(r"(://)[^/?#@\s]+@")
