@@ -183,7 +183,8 @@ def _only(keys: Words, length: int) -> Words:
 def _byte_sums(words: Words) -> Words:
     """Add up the bytes of some words, a column each."""
     pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
-    return ((pairs * _ONES) >> np.uint64(48)).sum(axis=0)
+    sums: Words = ((pairs * _ONES) >> np.uint64(48)).sum(axis=0)
+    return sums
 
 
 def _differ(columns: Words) -> bool:

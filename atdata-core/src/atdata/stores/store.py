@@ -218,7 +218,7 @@ class _Packed:
     def __init__(self, samples: Iterable[Any]) -> None:
         self._samples = iter(samples)
         self._next: Any = next(self._samples, self._END)
-        self._type = type(self._next)
+        self._type: type[Any] = type(self._next)
         # Asked of the class: a sample would be packed to answer.
         self._is_packable = hasattr(self._type, "packed")
         self._number = 0
