@@ -60,7 +60,7 @@ def check_bucket(bucket: str) -> None:
     """Raise ``InvalidNameError`` unless a bucket can have that name."""
     if not _BUCKET.fullmatch(bucket):
         # Where a URL has its bucket, some write their keys.
-        shown = re.sub(r":.*", ":***", bucket, flags=re.DOTALL)
+        shown = re.sub(r":(?!//).*", ":***", bucket, flags=re.DOTALL)
         raise InvalidNameError(f"{shown!r:.300} is not the name of a bucket", bucket=shown)
 
 
