@@ -399,9 +399,9 @@ def test_shards_are_written_with_the_documented_options(store: Any, tmp_path: Pa
         info.url for info in atdata.LocalDiskStore(tmp_path).write_samples(items(9), prefix="x")
     ]
     ds = Dataset[Item](local)
-    for cache_local in (False, True):
+    for cache_local, prefix in ((False, "v1"), (True, "v1/")):
         urls = store.write_shards(
-            ds, prefix="v1", maxcount=4, maxsize=1 << 30, cache_local=cache_local
+            ds, prefix=prefix, maxcount=4, maxsize=1 << 30, cache_local=cache_local
         )
         assert len(urls) == 3
         assert all(url.startswith(f"s3://{store.bucket}/v1/") for url in urls)

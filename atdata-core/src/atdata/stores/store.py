@@ -124,7 +124,8 @@ class DataStore(ABC):
     ) -> builtins.list[str]:
         """Write a dataset's samples as shards below a prefix, and return their URLs."""
         cut = Cut(maxcount, maxsize)
-        return [shard.url for shard in self.write_samples(ds, prefix=prefix, cut=cut)]
+        folder = prefix.rstrip("/")
+        return [shard.url for shard in self.write_samples(ds, prefix=folder, cut=cut)]
 
     def write_samples(
         self,
