@@ -9,7 +9,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tests.services.postgres_server import OwnServer, Place
 from atdata import Index
 from atdata.errors import AtdataError, IndexCorruptError, InvalidNameError, StorageError
 from atdata.index.provider import Key, Put
-from atdata_postgres.provider import PostgresProvider
+from atdata_postgres.provider import POOL_SIZE, PostgresProvider
 
 KEY = Key("kind", "name", "")
 ONE = b'{"n":1}'
@@ -246,6 +246,15 @@ def test_what_others_call_by_our_names_is_refused_and_left_alone(dsn: str, state
         before = connection.execute(query).fetchall()
         _fails(lambda: PostgresProvider(dsn), IndexCorruptError, "not of an atdata index.*rename")
         assert connection.execute(query).fetchall() == before
+
+
+def test_a_call_that_gets_no_connection_says_so(dsn: str) -> None:
+    with closing(PostgresProvider(dsn)) as store, ExitStack() as stack:
+        engine = store._engine  # noqa: SLF001 -- nobody else would wait for half a minute
+        engine.pool._timeout = 0.1  # type: ignore[attr-defined]  # noqa: SLF001
+        for _ in range(POOL_SIZE):
+            stack.enter_context(engine.connect())
+        _fails(lambda: store.get(KEY), StorageError, "all its connections are at work; try again")
 
 
 def test_a_type_of_our_name_is_left_alone(dsn: str) -> None:

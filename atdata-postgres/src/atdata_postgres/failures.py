@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from atdata.errors import (
     AtdataError,
@@ -81,6 +82,8 @@ def translate(error: SQLAlchemyError | psycopg.Error, address: Address) -> Atdat
     if state is not None and state.startswith("54"):
         return LimitExceededError(f"PostgreSQL cannot hold this record ({reason}); make it smaller")
     remedy = _REMEDIES.get(state or "", "the server's log may say more")
+    if isinstance(error, PoolTimeoutError):
+        reason, remedy = "all its connections are at work", "try again"
     if state is None and _is_unreachable(error):
         remedy = _UNREACHABLE
     return StorageError(

@@ -59,8 +59,8 @@ _KINDS: Final = {
 _WORDS: Final = {
     "max number of clients": "MAXCLIENTS",
     "unknown command": "UNKNOWN",
-    "Unknown Redis command": "UNKNOWN",
-    "The user executing the script": "NOPERM",
+    "unknown redis command": "UNKNOWN",
+    "the user executing the script": "NOPERM",
 }
 _PASSING: Final = frozenset({"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"})
 _LOST: Final = (
@@ -117,7 +117,7 @@ def _code_of(error: Exception) -> str | None:
         if isinstance(error, kind):
             return code
     for words, code in _WORDS.items():
-        if words in text:
+        if words in text.lower():
             return code
     if not isinstance(error, exceptions.ResponseError):
         return None
