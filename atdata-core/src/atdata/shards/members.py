@@ -145,8 +145,9 @@ def _sound(header: bytes) -> tar.Header | None:
         parsed = tar.parse_header(header)
     except CorruptDataError:
         return None
-    # The checksum is compared digit by digit, so it must have the usual form.
-    return parsed if header[_CHECKSUM].isdigit() else None
+    # Checksums are compared as digits, and sizes as theirs where they differ.
+    is_usual = header[_CHECKSUM].isdigit() and parsed.size <= tar.MAX_SIZE
+    return parsed if is_usual else None
 
 
 def _rows(blocks: ByteArray, at: Ints) -> ByteArray:
