@@ -21,6 +21,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from tests.services.docker_engine import runs_docker
 from tests.services.processes import free_port, make_die_with_parent
 from tests.services.required import unavailable
 
@@ -252,12 +253,7 @@ def _wheel_binaries() -> Path | None:
 
 def _in_docker(stack: ExitStack) -> str | None:
     """Start a container where testcontainers is installed and an engine answers."""
-    if find_spec("testcontainers") is None:
-        return None
-    docker: Any = importlib.import_module("docker")
-    try:
-        docker.from_env().ping()
-    except docker.errors.DockerException:
+    if not runs_docker():
         return None
     containers: Any = importlib.import_module("testcontainers.postgres")
     container = stack.enter_context(containers.PostgresContainer("postgres:17", driver=None))

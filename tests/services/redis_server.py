@@ -20,6 +20,7 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tests.services.docker_engine import runs_docker
 from tests.services.processes import die_with_parent, free_port
 from tests.services.required import unavailable
 
@@ -221,12 +222,7 @@ def _in_wheel() -> Path | None:
 
 def _in_docker(stack: ExitStack) -> str | None:
     """Start a container where testcontainers is installed and an engine answers."""
-    if find_spec("testcontainers") is None:
-        return None
-    docker: Any = importlib.import_module("docker")
-    try:
-        docker.from_env().ping()
-    except docker.errors.DockerException:
+    if not runs_docker():
         return None
     containers: Any = importlib.import_module("testcontainers.redis")
     container: Any = containers.RedisContainer("redis:7").with_command(

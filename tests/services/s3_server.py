@@ -22,6 +22,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from tests.services import ceph_gateway
+from tests.services.docker_engine import runs_docker
 from tests.services.processes import die_with_parent, free_port
 from tests.services.required import unavailable
 
@@ -125,12 +126,7 @@ def _moto() -> Iterator[S3Server]:
 
 def _minio_in_docker(stack: ExitStack) -> S3Server | None:
     """Start a container where testcontainers is installed and an engine answers."""
-    if find_spec("testcontainers") is None:
-        return None
-    docker: Any = importlib.import_module("docker")
-    try:
-        docker.from_env().ping()
-    except docker.errors.DockerException:
+    if not runs_docker():
         return None
     containers: Any = importlib.import_module("testcontainers.minio")
     config = stack.enter_context(containers.MinioContainer()).get_config()
