@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,20 @@ def test_a_url_alone_is_opened_as_its_first_writer_opens_it(
     wrong = {**options["credentials"], "AWS_SECRET_ACCESS_KEY": "wrong"}
     remember(options["bucket"], make_access(wrong))
     assert len(list(opened)) == 3
+
+
+def test_keys_that_change_again_and_again_leave_no_clients_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    access = make_access({"AWS_ENDPOINT": "http://keys.example"})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    clients = []
+    for secret in ("one", "two", "two"):
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        clients.append(weakref.ref(client_of("bucket", access)))
+    gc.collect()
+    assert clients[0]() is None
+    assert clients[1]() is clients[2]() is client_of("bucket", access)
 
 
 def test_a_url_alone_is_nobodys_once_two_servers_have_such_a_bucket(

@@ -22,7 +22,8 @@ ATTEMPTS = 4
 _CONNECTIONS = 32
 _REGION = "us-east-1"
 
-_clients: dict[tuple[Access, int], Any] = {}
+# Each with the environment that its keys were found in.
+_clients: dict[Access, tuple[int, Any]] = {}
 _lock = threading.Lock()
 # Who first wrote to a bucket, and on which server; None where two servers have one of that name.
 _writers: dict[str, tuple[str, Access] | None] = {}
@@ -51,11 +52,13 @@ def client_of(bucket: str, access: Access) -> Any:
 
     Keys that the SDK has to find are looked for again when the ``AWS_*`` environment changes.
     """
-    key = access, _environment() if access.access_key is None else 0
+    environment = _environment() if access.access_key is None else 0
     with _lock:
-        if key not in _clients:
-            _clients[key] = ask(f"s3://{bucket}", partial(_connect, access))
-        return _clients[key]
+        known, client = _clients.get(access, (None, None))
+        if known != environment:
+            client = ask(f"s3://{bucket}", partial(_connect, access))
+            _clients[access] = environment, client
+        return client
 
 
 def _connect(access: Access) -> Any:
