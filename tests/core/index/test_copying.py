@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -184,6 +185,33 @@ def test_a_shard_that_is_not_what_was_written_is_named_and_nothing_is_registered
     damage(original.data_urls[1])
     assert same(source.copy_to(target, "mine", shards=True), original)
     assert len(list(_shards(target))) == 3
+
+
+FULL_DISK = """
+import resource, signal, sys
+from atdata import Index, LocalDiskStore
+from atdata.errors import StorageError
+from tests.core.index.kinds import points
+
+stores = [LocalDiskStore(folder) for folder in sys.argv[1:]]
+source, target = (Index(provider="memory", data_store=store) for store in stores)
+source.write(points(30), name="mine")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+try:
+    source.copy_to(target, "mine", shards=True)
+except StorageError as error:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    print(error, target.list_datasets(), list(stores[1].list()))
+    source.copy_to(target, "mine", shards=True)
+"""
+
+
+def test_w5_a_copy_that_the_disk_has_no_room_for_is_one_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a"), str(tmp_path / "b")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\S+\.tar could not be copied: File too large \[\] \[\]\n", done.stdout)
 
 
 def test_what_a_failed_copy_left_can_be_removed_instead(source: Index, target: Index) -> None:

@@ -19,6 +19,7 @@ from atdata.dataset.loading import entry_splits
 from atdata.dataset.source import shard_ids
 from atdata.dataset.url import redacted
 from atdata.errors import (
+    AtdataError,
     CorruptDataError,
     InvalidNameError,
     NotFoundError,
@@ -131,6 +132,16 @@ class _Target:
             yield url or self._copy_shard(name, opened.open_shard(shard), part)
 
     def _copy_shard(self, name: str, stream: IO[bytes], part: _Part) -> str:
+        try:
+            return self._spool_and_put(name, stream, part)
+        except AtdataError:
+            raise
+        except OSError as error:
+            # Of the spool, as a rule: the disk is full.
+            shown, why = redacted(part.url), error.strerror or error
+            raise StorageError(f"{shown} could not be copied: {why}", shard=shown) from error
+
+    def _spool_and_put(self, name: str, stream: IO[bytes], part: _Part) -> str:
         sha256 = hashlib.sha256()
         with closing(stream), self.store.spool() as file:
             while data := stream.read(_CHUNK):
