@@ -123,6 +123,23 @@ def test_every_usual_scheme_of_a_url_is_understood(postgres_server: Place, schem
         assert list(index.datasets) == []
 
 
+def test_of_several_hosts_the_one_that_can_be_written_is_taken(dsn: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = listener.getsockname()[1]
+    frozen = "-c default_transaction_read_only=on"
+    port, options = (conninfo_to_dict(dsn)[name] for name in ("port", "options"))
+    several = make_conninfo(
+        dsn,
+        host="127.0.0.1,127.0.0.1",
+        port=f"{dead},{port}",
+        target_session_attrs="read-write",
+    )
+    with closing(PostgresProvider(several)) as store:
+        store.commit([Put(KEY, ONE)])
+    refused = make_conninfo(several, options=f"{options} {frozen}")
+    _fails(lambda: PostgresProvider(refused), StorageError, "session is read-only; check that")
+
+
 def test_what_the_environment_says_completes_the_dsn(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,13 @@ def test_a_path_keeps_the_index_and_puts_shards_beside_it(tmp_path: Path) -> Non
         assert again.get_dataset("mine") == entry
 
 
+@pytest.mark.parametrize("name", ["dsn", "url", "host"])
+def test_an_address_that_was_forgotten_does_not_mean_an_index_in_memory(name: str) -> None:
+    forgotten: dict[str, Any] = {name: None}
+    with pytest.raises(TypeError, match=f"{name}= is None; give an address"):
+        Index(**forgotten)
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "redis", "sqlite"])
 def test_a_url_is_no_path_and_makes_no_folder_called_like_its_password(
     tmp_path: Path, scheme: str

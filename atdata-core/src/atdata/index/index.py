@@ -20,7 +20,13 @@ from atdata.index.leftovers import SILENCE, Leftovers, delete_leftovers, find_le
 from atdata.index.metadata import to_json_object
 from atdata.index.names import check_dataset_name, to_path
 from atdata.index.namespace import TypeNamespace
-from atdata.index.opening import check_store, open_provider, own_store, scratch_store
+from atdata.index.opening import (
+    check_forgotten,
+    check_store,
+    open_provider,
+    own_store,
+    scratch_store,
+)
 from atdata.index.pending import PendingWrite
 from atdata.index.references import LOCAL, Reference, check_schema_ref
 from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
@@ -62,6 +68,8 @@ class Index:
     ) -> None:
         given = {"redis": redis, "path": path, **options}
         given = {name: value for name, value in given.items() if value is not None}
+        if provider is None and not given:
+            check_forgotten(options)
         self._provider = open_provider(provider, given)
         self._datasets = DatasetRegistry(self._provider)
         self._schemas = SchemaRegistry(self._provider)

@@ -70,6 +70,13 @@ def _chosen_name(provider: str | None, options: Mapping[str, Any]) -> str:
     return provider or (meant.pop() if meant else "sqlite")
 
 
+def check_forgotten(options: Mapping[str, Any]) -> None:
+    """Refuse addresses that are all None, lest an unset variable means an index in memory."""
+    if forgotten := [f"{name}=" for name in options if name in _PROVIDER_OF]:
+        message = f"{' and '.join(forgotten)} is None; give an address, or leave it out for an"
+        raise TypeError(f"{message} index that goes with the process")
+
+
 def check_store(store: AbstractDataStore | None) -> AbstractDataStore | None:
     """Return a store that is given; ``TypeError`` if it is none."""
     if store is not None and not hasattr(store, "write_shards"):
