@@ -411,6 +411,32 @@ def test_shards_are_written_with_the_documented_options(store: Any, tmp_path: Pa
     assert isinstance(caught.value, EmptyDatasetError)
 
 
+FULL_DISK = """
+import resource, signal, sys, tempfile
+from atdata.errors import StorageError
+from atdata.stores import S3DataStore
+from tests.sample_types import items
+
+samples, limit = items(2), int(sys.argv[1])
+tempfile.gettempdir()
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+store = S3DataStore({}, bucket="bucket", endpoint="http://127.0.0.1:1")
+try:
+    store.write_samples(samples, prefix="mine")
+except StorageError as error:
+    print(error)
+"""
+
+
+# The last is missing one byte.
+@pytest.mark.parametrize("limit", [0, 1000, 3071])
+def test_w5_a_spool_that_cannot_grow_is_an_error_of_ours(limit: int) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "a shard could not be written: File too large\n", done.stderr
+
+
 def test_an_index_inserts_and_loads_by_name(store: Any, tmp_path: Path) -> None:
     local = [
         info.url for info in atdata.LocalDiskStore(tmp_path).write_samples(items(9), prefix="x")

@@ -146,7 +146,9 @@ class _Target:
         with closing(stream), self.store.spool() as file:
             while data := stream.read(_CHUNK):
                 sha256.update(data)
-                file.write(data)
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[file.write(rest) :]
             if part.info is not None and sha256.hexdigest() != part.info.sha256:
                 raise CorruptDataError(
                     f"the SHA-256 of {redacted(part.url)} is {sha256.hexdigest()}, "

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 from atdata.dataset import Dataset
 from atdata.errors import EmptyDatasetError, FieldError, ShardNotFoundError, StorageError
@@ -86,8 +86,18 @@ class DataStore(ABC):
         return True
 
     def spool(self) -> IO[bytes]:
-        """Open an empty temporary file that a shard is written to before it is put."""
-        return tempfile.TemporaryFile()
+        """Open an empty temporary file that a shard is written to before it is put.
+
+        Like any raw file it may take only a part of what is written.
+        """
+        try:
+            # What a buffer cannot write it tries again when it is closed, in place of our error.
+            return cast("IO[bytes]", tempfile.TemporaryFile(buffering=0))
+        except OSError as error:
+            raise StorageError(
+                f"a shard needs a temporary file, and none can be made: {error.strerror}; make "
+                "room, or set TMPDIR to a folder that has some"
+            ) from error
 
     def identify(self) -> str:
         """Return what tells this place from all others, the same through every handle on it.
