@@ -21,6 +21,7 @@ from tests.services.redis_server import Launcher, OwnServer, Place
 from atdata import Index
 from atdata.errors import (
     ConflictError,
+    CorruptDataError,
     IndexCorruptError,
     InvalidNameError,
     NotFoundError,
@@ -402,6 +403,15 @@ def test_a_record_that_somebody_removed_half_is_an_error(redis_server: Place) ->
         client.hdel("{atdata}:bodies:kind", "name\0")
         with pytest.raises(IndexCorruptError, match="listed that is not there"):
             provider.scan("kind")
+
+
+def test_a_number_that_no_index_would_store_is_an_error_of_ours(redis_server: Place) -> None:
+    url = redis_server.fresh_url()
+    with redis.Redis.from_url(url) as client, Index(url=url) as index:
+        index.provider.commit([Put(Key("cid", "bafy", "n@00000001"), ONE)])
+        client.hset("{atdata}:bodies:cid", "bafy\0n@00000001", '{"name":"n","revision":1e400}')
+        with pytest.raises(CorruptDataError, match="CID record"):
+            index.get_entry("bafy")
 
 
 @pytest.mark.parametrize("member", [b"name", b"a\0b\0c", b"\xff\0"])

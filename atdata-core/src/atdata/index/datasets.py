@@ -139,7 +139,7 @@ def _read_pointer(body: bytes) -> tuple[str, int]:
     try:
         pointer = json.loads(body)
         return str(pointer["name"]), int(pointer["revision"])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise CorruptDataError(f"a CID record of the index cannot be read: {error!r}") from error
 
 
