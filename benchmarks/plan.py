@@ -72,8 +72,8 @@ class Plan:
             for system in self._order(number):
                 if measures := _measures(act, system, workload):
                     yield from self._run(self._task(act, system, workload, measures, digest))
-            # Data still on its way to the disk would slow down whoever reads next.
-            os.sync()
+                    # Data still on its way to the disk would slow down whoever comes next.
+                    os.sync()
 
     def _order(self, number: int) -> list[str]:
         peers = [name for name in self.systems if name not in GUESTS]

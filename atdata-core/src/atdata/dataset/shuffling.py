@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
@@ -14,8 +14,7 @@ import numpy as np
 
 from atdata.shards import Columns, Form, Places, Rows, Run, in_chunks
 from atdata.shards.columns import numbers
-from atdata.shards.large import LARGE, LocalFile
-from atdata.shards.parallel import in_two_threads
+from atdata.shards.large import LARGE, LocalFile, Read, read_all
 from atdata.shards.runs import Kept
 
 T = TypeVar("T")
@@ -209,13 +208,11 @@ class _Singles(_Held):
             self._rows[place] = part.keep(row, self._files)
 
     def fill(self, target: Columns, places: Places, picked: Ints) -> None:
-        def fill(pairs: Sequence[tuple[int, int]]) -> None:
-            for to, place in pairs:
-                rows, row = self._rows[place]
-                rows.fill(target, slice(to, to + 1), row, row + 1)
-
-        pairs = list(zip(numbers(places, len(target)), picked.tolist(), strict=True))
-        in_two_threads(fill, pairs, len(pairs) * self.form.row_bytes)
+        reads: list[Read] = []
+        for to, place in zip(numbers(places, len(target)), picked.tolist(), strict=True):
+            rows, row = self._rows[place]
+            reads += rows.begin_fill(target, slice(to, to + 1), row, row + 1)
+        read_all(reads)
 
 
 class _Picked:

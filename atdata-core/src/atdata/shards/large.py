@@ -12,6 +12,8 @@ import os
 import stat
 import weakref
 from collections.abc import Iterable, MutableSet, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -69,7 +71,7 @@ class LocalFile:
         return cls(stream, shard) if is_file else None
 
     def read(self, wanted: Iterable[tuple[int, Any]]) -> None:
-        """Fill buffers from ascending places, in as few calls to the system as is fast.
+        """Fill buffers from some places, in as few calls to the system as is fast.
 
         ``TruncatedShardError`` if the file ends before.
         """
@@ -77,7 +79,7 @@ class LocalFile:
         begin = end = 0
         for at, part in wanted:
             gap = at - end
-            if parts and (gap > _GAP or len(parts) >= _MOST_PARTS):
+            if parts and (not 0 <= gap <= _GAP or len(parts) >= _MOST_PARTS):
                 self._read_parts(parts, begin, end)
                 parts = []
             if not parts:
@@ -112,6 +114,20 @@ class LocalFile:
         """Let the system begin to fetch what will be read soon."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._number, at, size, os.POSIX_FADV_WILLNEED)
+
+
+# A file, an offset and the buffer that is to be filled from there.
+Read = tuple[LocalFile, int, memoryview]
+
+
+def read_all(reads: Sequence[Read]) -> None:
+    """Fill the buffers, in two threads if they are large."""
+    in_two_threads(_read_some, reads, sum(len(part) for _, _, part in reads))
+
+
+def _read_some(reads: Sequence[Read]) -> None:
+    for file, some in groupby(reads, itemgetter(0)):
+        file.read((at, part) for _, at, part in some)
 
 
 class Place(NamedTuple):
@@ -229,14 +245,19 @@ class LargeRun(Run):
 
     def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
         """Copy small values, and read each large one to its place."""
+        read_all(self.begin_fill(target, places, start, stop))
+
+    def begin_fill(self, target: Columns, places: Places, start: int, stop: int) -> list[Read]:
+        """Copy small values, and return where the large ones are to be read from and to."""
         super().fill(target, places, start, stop)
         # Slices of bytes are made and passed on faster than rows of arrays.
         large = [
             (offset, kind.width or 0, target.raw[name].data.cast("B"))
             for name, kind, offset in self._large
         ]
-        wanted = [
-            (at + offset, values[number * width : (number + 1) * width])
+        file = self._place.file
+        return [
+            (file, at + offset, values[number * width : (number + 1) * width])
             for at, number in zip(
                 range(self._sample_at(start), self._sample_at(stop), self._stride),
                 numbers(places, len(target)),
@@ -244,8 +265,6 @@ class LargeRun(Run):
             )
             for offset, width, values in large
         ]
-        size = sum(width for _, width, _ in large) * (stop - start)
-        in_two_threads(self._place.file.read, wanted, size)
 
     def keep(self, row: int, files: MutableSet[LocalFile]) -> Kept:
         """Leave a row in its file, unless too many are open."""

@@ -94,6 +94,11 @@ class Copied:
         """Copy some of the rows to places in columns of the same form."""
         self._columns.fill(target, places, slice(start, stop))
 
+    def begin_fill(self, target: Columns, places: Places, start: int, stop: int) -> list[Any]:
+        """Do the same, after which nothing is left to be read."""
+        self.fill(target, places, start, stop)
+        return []
+
 
 class Run:
     """Samples that all have one layout, seen as a matrix with a row for each."""
@@ -119,6 +124,11 @@ class Run:
             read = self._read_located if self._located else self._read_tails
             for name, values in read(start, stop).items():
                 target.raw[name][places] = values
+
+    def begin_fill(self, target: Columns, places: Places, start: int, stop: int) -> list[Any]:
+        """Copy some rows, and return what is still to be read from files: of this run, nothing."""
+        self.fill(target, places, start, stop)
+        return []
 
     def samples(self, start: int, stop: int) -> list[Any]:
         """Make some of the samples from columns of their own."""
