@@ -1,4 +1,4 @@
-"""Reading large values in two threads: one alone does not use what memory and disks can do."""
+"""Reading large values, writing and hashing in two threads: one alone does not use all there is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 _WORTHWHILE = 1 << 20
 
 
-def in_two_threads(work: Callable[[Sequence[T]], None], items: Sequence[T], size: int) -> None:
+def in_two_threads(work: Callable[[Sequence[T]], object], items: Sequence[T], size: int) -> None:
     """Do work for all items: the second half in another thread, if it is about many bytes.
 
     A process has one such thread; while it works for somebody else, or where there is but one core
@@ -42,13 +42,15 @@ def in_two_threads(work: Callable[[Sequence[T]], None], items: Sequence[T], size
 
 class _Helper:
     def __init__(self) -> None:
-        # Slow to import, and most processes read no large values.
+        # Slow to import, and many processes need none of it.
         from concurrent.futures import ThreadPoolExecutor
 
-        self._pool = ThreadPoolExecutor(1, "atdata-read")
+        self._pool = ThreadPoolExecutor(1, "atdata-helper")
         self.is_free = threading.Lock()
 
-    def begin(self, work: Callable[[Sequence[T]], None], items: Sequence[T]) -> Future[None] | None:
+    def begin(
+        self, work: Callable[[Sequence[T]], object], items: Sequence[T]
+    ) -> Future[object] | None:
         try:
             return self._pool.submit(work, items)
         except RuntimeError:

@@ -7,6 +7,7 @@ from typing import IO, NamedTuple
 
 from atdata.errors import LimitExceededError, StorageError
 from atdata.shards import tar
+from atdata.shards.parallel import in_two_threads
 
 _PADDING = bytes(tar.BLOCK)
 _BUFFER = 1 << 20
@@ -66,7 +67,16 @@ class ShardWriter:
 
     def _flush(self) -> None:
         chunk = b"".join(self._pending)
-        self._sha256.update(chunk)
+        self._pending.clear()
+        self._pending_bytes = 0
+        # Hashing takes as long as writing, and both can be done at once.
+        in_two_threads(
+            lambda acts: [act(chunk) for act in acts],
+            (self._write, self._sha256.update),
+            len(chunk),
+        )
+
+    def _write(self, chunk: bytes) -> None:
         rest = memoryview(chunk)
         try:
             # A raw stream may take only a part at a time.
@@ -74,5 +84,3 @@ class ShardWriter:
                 rest = rest[self._stream.write(rest) :]
         except OSError as error:
             raise StorageError(f"a shard could not be written: {error.strerror}") from error
-        self._pending.clear()
-        self._pending_bytes = 0
