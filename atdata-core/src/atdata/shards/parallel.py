@@ -61,7 +61,11 @@ class _Helper:
 @lru_cache(maxsize=1)
 def _helper() -> _Helper | None:
     has_cores = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
-    return _Helper() if has_cores else None
+    try:
+        return _Helper() if has_cores else None
+    except RuntimeError:
+        # As above; then not even what makes threads can be imported.
+        return None
 
 
 if hasattr(os, "register_at_fork"):
