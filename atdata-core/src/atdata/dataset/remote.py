@@ -25,8 +25,8 @@ def open_remote(url: str, shown: str) -> IO[bytes]:
         PluginNotFoundError: no installed package opens such URLs.
     """
     is_web = _scheme(url) in _WEB
-    if not is_web and (source := _from_plugin(url)) is not None:
-        return cast("IO[bytes]", source.open_shard(url))
+    if not is_web and (kind := source_kind(_scheme(url))) is not None:
+        return cast("IO[bytes]", kind.from_urls([url]).open_shard(url))
     system, path = find_system(url, shown, patient=is_web)
     # One request for the whole of it: servers need not know ranges, nor be asked for the size.
     options = {"block_size": 0, "size": 1} if is_web else {}
@@ -34,13 +34,12 @@ def open_remote(url: str, shown: str) -> IO[bytes]:
         return cast("IO[bytes]", _RemoteStream(system.open(path, "rb", **options), url, shown))
 
 
-def _from_plugin(url: str) -> Any:
-    """Return a plugin's source of a URL, None if there is no plugin for its scheme."""
+def source_kind(scheme: str) -> Any:
+    """Return the class of sources that a plugin has for a URL scheme, None if there is none."""
     try:
-        kind: Any = plugins.load("data source", _scheme(url))
+        return plugins.load("data source", scheme)
     except PluginNotFoundError:
         return None
-    return kind.from_urls([url])
 
 
 def list_remote(pattern: str, shown: str) -> list[str]:

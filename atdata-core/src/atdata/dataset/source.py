@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atdata import plugins
-from atdata.dataset.remote import list_remote
+from atdata.dataset.remote import list_remote, source_kind
 from atdata.dataset.url import URLSource
 from atdata.errors import NoDataFilesError, PluginNotFoundError, UntrustedInputError
 from atdata.protocols import DataSource
@@ -76,11 +76,8 @@ def list_matching(pattern: str, shown: str) -> list[str]:
 
     A plugin's source does that if it has ``find_urls``, and else fsspec.
     """
-    scheme = pattern.partition("://")[0].lower()
-    try:
-        find_urls = getattr(plugins.load("data source", scheme), "find_urls", None)
-    except PluginNotFoundError:
-        find_urls = None
+    kind = source_kind(pattern.partition("://")[0].lower())
+    find_urls = getattr(kind, "find_urls", None)
     return list_remote(pattern, shown) if find_urls is None else list(find_urls(pattern))
 
 

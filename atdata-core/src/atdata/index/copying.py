@@ -30,6 +30,7 @@ from atdata.index.entry import LocalDatasetEntry
 from atdata.index.names import check_dataset_name, to_path
 from atdata.index.pending import PendingWrite
 from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
+from atdata.shards import write_all
 from atdata.stores import DataStore, ShardInfo, shard_name
 
 if TYPE_CHECKING:
@@ -146,9 +147,7 @@ class _Target:
         with closing(stream), self.store.spool() as file:
             while data := stream.read(_CHUNK):
                 sha256.update(data)
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[file.write(rest) :]
+                write_all(file, data)
             if part.info is not None and sha256.hexdigest() != part.info.sha256:
                 raise CorruptDataError(
                     f"the SHA-256 of {redacted(part.url)} is {sha256.hexdigest()}, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from atdata.shards.columns import Columns, Form, Places
 from atdata.shards.reader import ShardReader
 from atdata.shards.runs import Rows, Run, Samples, in_chunks
-from atdata.shards.writer import ShardDigest, ShardWriter
+from atdata.shards.writer import ShardDigest, ShardWriter, write_all
 
 __all__ = [
     "Columns",
@@ -23,4 +23,5 @@ __all__ = [
     "ShardReader",
     "ShardWriter",
     "in_chunks",
+    "write_all",
 ]

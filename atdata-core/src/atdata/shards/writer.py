@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from atdata.errors import LimitExceededError, StorageError
 from atdata.shards import tar
@@ -11,6 +11,13 @@ from atdata.shards.parallel import in_two_threads
 
 _PADDING = bytes(tar.BLOCK)
 _BUFFER = 1 << 20
+
+
+def write_all(stream: Any, data: bytes) -> None:
+    """Write data to a stream, which if it is a raw one may take only a part at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) :]
 
 
 class ShardDigest(NamedTuple):
@@ -77,10 +84,7 @@ class ShardWriter:
         )
 
     def _write(self, chunk: bytes) -> None:
-        rest = memoryview(chunk)
         try:
-            # A raw stream may take only a part at a time.
-            while rest:
-                rest = rest[self._stream.write(rest) :]
+            write_all(self._stream, chunk)
         except OSError as error:
             raise StorageError(f"a shard could not be written: {error.strerror}") from error

@@ -21,6 +21,7 @@ from atdata.errors import (
     StorageError,
 )
 from atdata.home import home, make_home
+from atdata.shards import write_all
 from atdata.stores.store import DataStore, Leftover
 
 _SPOOL = ".spool"
@@ -178,9 +179,7 @@ class _SpoolFile:
 
     def write(self, data: bytes) -> int:
         # A nearly full disk takes a part first, and fails at the next.
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        write_all(self._file, data)
         return len(data)
 
     def __getattr__(self, name: str) -> Any:
