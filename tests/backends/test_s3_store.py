@@ -268,6 +268,7 @@ def test_the_region_is_no_part_of_the_identity() -> None:
 def test_c1_an_identity_holds_no_password_of_an_endpoint_that_the_sdk_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert identity() == "https://s3.amazonaws.com s3://bucket/a/"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:s3cr3t@host:9000/")
     assert identity() == "http://host:9000 s3://bucket/a/"
 

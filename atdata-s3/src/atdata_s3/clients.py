@@ -22,7 +22,7 @@ ATTEMPTS = 4
 _CONNECTIONS = 32
 _REGION = "us-east-1"
 
-# Each with the environment that its keys were found in.
+# Each with the environment that it was made in.
 _clients: dict[Access, tuple[int, Any]] = {}
 _lock = threading.Lock()
 # Who first wrote to a bucket, and on which server; None where two servers have one of that name.
@@ -50,9 +50,10 @@ def client_for(bucket: str, access: Access) -> Any:
 def client_of(bucket: str, access: Access) -> Any:
     """Return this process's client, which all threads share, to ask for something in a bucket.
 
-    Keys that the SDK has to find are looked for again when the ``AWS_*`` environment changes.
+    What the SDK has to find (keys, server, region) is looked for again when the ``AWS_*``
+    environment changes.
     """
-    environment = _environment() if access.access_key is None else 0
+    environment = _environment()
     with _lock:
         known, client = _clients.get(access, (None, None))
         if known != environment:
