@@ -11,9 +11,8 @@ import io
 import os
 import stat
 import weakref
-from collections.abc import Iterable, MutableSet, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import MutableSet, Sequence
+from itertools import zip_longest
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -28,6 +27,7 @@ from atdata.shards.parallel import in_two_threads
 from atdata.shards.runs import Kept, Matched, Run, match_run
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import leading
+from atdata.shards.window import aligned
 
 # From here on a call to the system costs less than a second copy.
 LARGE = 32 << 10
@@ -42,8 +42,8 @@ _FEWEST = 4
 _MOST_FILES = 64
 # Bytes that nobody wants are read too where that costs less than another call to the system.
 _GAP = 8 << 10
-# Linux takes 1024 buffers in one call; each wanted one may have a gap before it.
-_MOST_PARTS = 1000
+# Values and gaps that are read in one call; two threads share the calls.
+_TOGETHER = 8
 
 
 class LocalFile:
@@ -70,33 +70,21 @@ class LocalFile:
         is_file = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
         return cls(stream, shard) if is_file else None
 
-    def read(self, wanted: Iterable[tuple[int, Any]]) -> None:
-        """Fill buffers from some places, in as few calls to the system as is fast.
+    def read(self, at: int, parts: Sequence[Any]) -> None:
+        """Fill buffers with what begins at a place, one after the other.
 
         ``TruncatedShardError`` if the file ends before.
         """
-        parts: list[Any] = []
-        begin = end = 0
-        for at, part in wanted:
-            gap = at - end
-            if parts and (not 0 <= gap <= _GAP or len(parts) >= _MOST_PARTS):
-                self._read_parts(parts, begin, end)
-                parts = []
-            if not parts:
-                begin = at
-            elif gap:
-                parts.append(self._unwanted[:gap])
-            parts.append(part)
-            end = at + len(part)
-        self._read_parts(parts, begin, end)
-
-    def _read_parts(self, parts: Sequence[Any], at: int, end: int) -> None:
-        if os.preadv(self._number, parts, at) == end - at:
+        if os.preadv(self._number, parts, at) == sum(map(len, parts)):
             return
         # Network file systems may stop short of what was asked for.
         for part in parts:
             self._read_part(memoryview(part), at)
             at += len(part)
+
+    def unwanted(self, size: int) -> memoryview | None:
+        """Return a buffer for bytes that nobody wants; None where reading them is not worth it."""
+        return self._unwanted[:size] if size <= _GAP else None
 
     def _read_part(self, rest: memoryview, at: int) -> None:
         while rest:
@@ -116,18 +104,27 @@ class LocalFile:
             os.posix_fadvise(self._number, at, size, os.POSIX_FADV_WILLNEED)
 
 
-# A file, an offset and the buffer that is to be filled from there.
-Read = tuple[LocalFile, int, memoryview]
+class Read(NamedTuple):
+    """Buffers that are to be filled with what begins at a place of a file."""
+
+    file: LocalFile
+    at: int
+    parts: Sequence[memoryview]
+
+    @property
+    def size(self) -> int:
+        """The bytes to be read."""
+        return sum(map(len, self.parts))
 
 
 def read_all(reads: Sequence[Read]) -> None:
     """Fill the buffers, in two threads if they are large."""
-    in_two_threads(_read_some, reads, sum(len(part) for _, _, part in reads))
+    in_two_threads(_read_some, reads, sum(read.size for read in reads))
 
 
 def _read_some(reads: Sequence[Read]) -> None:
-    for file, some in groupby(reads, itemgetter(0)):
-        file.read((at, part) for _, at, part in some)
+    for file, at, parts in reads:
+        file.read(at, parts)
 
 
 class Place(NamedTuple):
@@ -168,7 +165,7 @@ class LargeReader:
         if file.size - at < BLOCK:
             return None
         header = bytearray(BLOCK)
-        file.read([(at, header)])
+        file.read(at, [header])
         try:
             stride = BLOCK + tar.padded(tar.parse_header(bytes(header)).size)
         except CorruptDataError:
@@ -188,13 +185,18 @@ class LargeReader:
         """Read the outlines of members at equal distances, as rows of whole blocks."""
         file, at = place
         width = tar.padded(stride - self._cut)
-        outlines = np.zeros(count * width, np.uint8)
-        view, kept = outlines.data, self._kept(stride)
-        file.read(
-            (at + row * stride + start, view[row * width + place : row * width + place + size])
-            for row in range(count)
-            for start, place, size in kept
-        )
+        outlines = aligned(count * width)
+        head, *inner, tail = self._kept(stride)
+        rows = [outlines.data[start : start + width] for start in range(0, count * width, width)]
+        file.read(at, [rows[0][: head.size]])
+        for row, following in zip_longest(rows, rows[1:]):
+            for start, begin, size in inner:
+                file.read(at + start, [row[begin : begin + size]])
+            parts = [row[tail.place : tail.place + tail.size]]
+            if following is not None:
+                parts.append(following[: head.size])
+            file.read(at + tail.start, parts)
+            at += stride
         return outlines.reshape(count, width)
 
     def _kept(self, stride: int) -> list[_Kept]:
@@ -232,6 +234,10 @@ class LargeRun(Run):
         self._place = place
         self._stride = stride
         self._large = large
+        # From the end of each value to the next, which may be the first of the next sample.
+        begins = [offset for _, _, offset in large]
+        ends = [offset + (kind.width or 0) for _, kind, offset in large]
+        self._gaps = [b - a for a, b in zip(ends, [*begins[1:], begins[0] + stride], strict=True)]
 
     @property
     def size(self) -> int:
@@ -250,21 +256,26 @@ class LargeRun(Run):
     def begin_fill(self, target: Columns, places: Places, start: int, stop: int) -> list[Read]:
         """Copy small values, and return where the large ones are to be read from and to."""
         super().fill(target, places, start, stop)
-        # Slices of bytes are made and passed on faster than rows of arrays.
-        large = [
-            (offset, kind.width or 0, target.raw[name].data.cast("B"))
-            for name, kind, offset in self._large
-        ]
         file = self._place.file
-        return [
-            (file, at + offset, values[number * width : (number + 1) * width])
-            for at, number in zip(
-                range(self._sample_at(start), self._sample_at(stop), self._stride),
-                numbers(places, len(target)),
-                strict=True,
-            )
-            for offset, width, values in large
+        large = [
+            (offset, kind.width or 0, target.raw[name].data.cast("B"), file.unwanted(gap))
+            for (name, kind, offset), gap in zip(self._large, self._gaps, strict=True)
         ]
+        reads: list[Read] = []
+        parts: list[Any] = []
+        first = 0
+        for row, slot in enumerate(numbers(places, len(target)), start):
+            for offset, width, values, gap in large:
+                if not parts:
+                    first = self._sample_at(row) + offset
+                # Slices of bytes are made faster than rows of arrays.
+                parts += (values[slot * width : (slot + 1) * width], gap)
+                if gap is None or len(parts) >= _TOGETHER:
+                    reads.append(Read(file, first, parts[:-1]))
+                    parts = []
+        if parts:
+            reads.append(Read(file, first, parts[:-1]))
+        return reads
 
     def keep(self, row: int, files: MutableSet[LocalFile]) -> Kept:
         """Leave a row in its file, unless too many are open."""
@@ -280,7 +291,7 @@ class LargeRun(Run):
         header = self._members.headers[row]
         size = tar.parse_header(self._buffer[header : header + BLOCK].tobytes()).size
         payload = bytearray(size)
-        self._place.file.read([(self._sample_at(row), payload)])
+        self._place.file.read(self._sample_at(row), [payload])
         return bytes(payload)
 
     def _sample_at(self, row: int) -> int:

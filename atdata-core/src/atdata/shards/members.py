@@ -25,8 +25,13 @@ _SUFFIX = b".msgpack"
 _CHECKSUM = slice(148, 154)
 _KIND = 156
 _REGULAR = ord("0")
-# The words with the size (from byte 4 of the first of them), the time and the checksum.
+# The words with the size (from byte 4 of the first of them), the time and the checksum; of these
+# the bytes that belong to something else.
 _NUMBERS = slice(15, 20)
+_COUNT = _NUMBERS.stop - _NUMBERS.start
+_FIXED_IN_NUMBERS = b"\xff" * 4 + bytes(30) + b"\xff" * 6
+_FIXED_IN_KEYS = bytes(0xFF if byte < ord("0") else 0 for byte in range(256))
+_OCTAL_PLACES = np.arange(15, -1, -3)
 
 
 class Members(NamedTuple):
@@ -99,16 +104,19 @@ def check_files(blocks: ByteArray, at: Ints, previous_key: bytes | None) -> tupl
     if header is None or key_length <= 0 or header.kind != _REGULAR:
         return np.zeros(len(at), np.int64), np.zeros(len(at), np.bool_)
     sizes, good, keys = _check_headers(headers, header.size, key_length)
-    good &= _are_keys(keys, first[:key_length])
+    good &= _are_keys(keys)
+    first_key = first[:key_length]
+    if b"." in first_key or b"\0" in first_key or first_key.endswith(b"/"):
+        good[0] = False
     good[0] &= header.name.removesuffix(_SUFFIX) != previous_key
     return sizes, good
 
 
 def _check_headers(headers: ByteArray, size: int, free: int) -> tuple[Ints, Any, Words]:
-    """Return the sizes in some headers, which are like the first, and their first few bytes.
+    """Return the sizes in some headers, which are like the first, and their names as words.
 
-    Those are free, size and time may differ too, and the checksum must, by just as much as all
-    these do. The first is sound and says the given size.
+    The first few bytes are free unless they are below "0", size and time may differ too, and the
+    checksum must, by just as much as all these do. The first is sound and says the given size.
     """
     words = headers.view(np.uint64)
     named = -(-free // 8)
@@ -116,26 +124,21 @@ def _check_headers(headers: ByteArray, size: int, free: int) -> tuple[Ints, Any,
     for same in (slice(named, _NUMBERS.start), slice(_NUMBERS.stop, None)):
         good &= all_of(words[:, same] == words[0, same])
     # Columns that lie together in memory are worked with many times as fast.
-    names = np.ascontiguousarray(words[:, :named].T)
-    numbers = np.ascontiguousarray(words[:, _NUMBERS].T)
-    keys = _only(names, free)
-    behind = names[-1:] ^ keys[-1:]
-    good &= (behind == behind[:, :1]).all(axis=0)
+    columns = np.empty((named + _COUNT, len(words)), np.uint64)
+    columns[:named] = words[:, :named].T
+    columns[named:] = words[:, _NUMBERS].T
+    keys, numbers = columns[:named], columns[named:]
+    differing = columns ^ columns[:, :1]
+    fixed = headers[0, :free].tobytes().translate(_FIXED_IN_KEYS).ljust(8 * named, b"\xff")
+    good &= _none(differing & _column(fixed + _FIXED_IN_NUMBERS))
+    sums = _byte_sums(keys)
+    sizes = np.full(len(words), size)
     # Most often all sizes are equal, and all times.
-    if _differ(numbers[:2]):
+    if (differing[named:-1] & _SIZE_AND_TIME).any():
         sizes, are_sizes = _sizes(numbers)
         good &= are_sizes
-    else:
-        sizes = np.full(len(words), size)
-    sums = _byte_sums(keys)
-    size_and_time = numbers[:4] & _SIZE_AND_TIME
-    if _differ(size_and_time):
-        sums += _byte_sums(size_and_time)
-    checksums, are_checksums = _checksums(numbers)
-    good &= are_checksums & (checksums - checksums[0] == sums - sums[0])
-    # What shares a word with the numbers.
-    good &= (numbers[0] ^ numbers[0, 0]) & _LOW_HALF == 0
-    good &= (numbers[4] ^ numbers[4, 0]) >> np.uint64(16) == 0
+        sums += _byte_sums(numbers[:-1] & _SIZE_AND_TIME)
+    good &= _are_checksums(numbers, sums)
     return sizes, good, keys
 
 
@@ -167,18 +170,20 @@ _EVEN_BYTES = np.uint64(0x00FF_00FF_00FF_00FF)
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _ONES = np.uint64(0x0001_0001_0001_0001)
 _LOW_HALF = np.uint64(0xFFFF_FFFF)
+_HALF = np.uint64(32)
 _SIZE_AND_TIME = np.array([[_LOW_HALF << np.uint64(32)], [_ALL], [_ALL], [_LOW_HALF]])
 _ZEROS = 0x3030_3030_3030_3030
 # Added to a byte below 128, it carries into the high bit from "0" on.
 _FROM_ZERO = np.uint64(0x5050_5050_5050_5050)
 
 
-def _only(keys: Words, length: int) -> Words:
-    """Blank what lies behind a key in its last word."""
-    mask = np.full(len(keys), _ALL)
-    if rest := length % 8:
-        mask[-1] = (1 << 8 * rest) - 1
-    return keys & mask[:, None]
+def _column(data: bytes) -> Words:
+    return np.frombuffer(data, np.uint64)[:, None]
+
+
+def _none(columns: Words) -> Any:
+    """Tell in which places all columns are zero."""
+    return np.bitwise_or.reduce(columns, axis=0) == 0
 
 
 def _byte_sums(words: Words) -> Words:
@@ -186,10 +191,6 @@ def _byte_sums(words: Words) -> Words:
     pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
     sums: Words = ((pairs * _ONES) >> np.uint64(48)).sum(axis=0)
     return sums
-
-
-def _differ(columns: Words) -> bool:
-    return bool((columns != columns[:, :1]).any())
 
 
 def _sizes(numbers: Words) -> tuple[Ints, Any]:
@@ -203,10 +204,17 @@ def _sizes(numbers: Words) -> tuple[Ints, Any]:
     return sizes.astype(np.int64), are_digits & are_more & ((end == 0) | (end == ord(" ")))
 
 
-def _checksums(numbers: Words) -> tuple[Words, Any]:
-    """Read six digits."""
-    digits = (numbers[3] >> np.uint64(32) << np.uint64(16)) | (numbers[4] << np.uint64(48))
-    return _octal(digits | np.uint64(_ZEROS & 0xFFFF))
+def _are_checksums(numbers: Words, sums: Words) -> Any:
+    """Require six digits that differ from the first, which are right, as sums of bytes do."""
+    stored = (numbers[-2] >> _HALF) | (numbers[-1] << _HALF)
+    first = int(stored[0]).to_bytes(8, "little")
+    lowest = int(sums.min())
+    offsets = np.arange(lowest, int(sums.max()) + 1) - int(sums[0]) + int(first[:6], 8)
+    # Writing the few sums that occur takes less than reading every checksum.
+    written = np.empty((len(offsets), 8), np.uint8)
+    written[:, :6] = (offsets[:, None] >> _OCTAL_PLACES) & 7 | ord("0")
+    written[:, 6:] = tuple(first[6:])
+    return stored == written.view(np.uint64)[:, 0].take(sums - np.uint64(lowest))
 
 
 def _octal(digits: Words) -> tuple[Words, Any]:
@@ -218,18 +226,18 @@ def _octal(digits: Words) -> tuple[Words, Any]:
     return ((values << np.uint64(12)) + (values >> np.uint64(32))) & _LOW_HALF, are_digits
 
 
-def _are_keys(keys: Words, first: bytes) -> Any:
+def _are_keys(keys: Words) -> Any:
     """Require keys that differ from the one before, and from the first in letters and digits alone.
 
-    Every byte that could end a key or name a folder (dot, slash, NUL) is below "0".
+    Every byte that could end a key or name a folder (dot, slash, NUL) is below "0"; those of the
+    first are known to be in all others too.
     """
     at_least_zero = (((keys & _LOW_BITS) + _FROM_ZERO) | keys) & _HIGH_BITS
-    low = np.frombuffer(first.ljust(8 * len(keys), b"0"), np.uint8) < ord("0")
-    low_mask = (low * np.uint8(0xFF)).view(np.uint64)[:, None]
-    same_low = (at_least_zero == at_least_zero[:, :1]) & (((keys ^ keys[:, :1]) & low_mask) == 0)
-    good = same_low.all(axis=0)
-    good[1:] &= (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    good[0] &= not (b"." in first or b"\0" in first or first.endswith(b"/"))
+    good = _none(at_least_zero ^ at_least_zero[:, :1])
+    # The last bytes are those that most often differ.
+    if not (differ := keys[-1, 1:] != keys[-1, :-1]).all():
+        differ = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
+    good[1:] &= differ
     return good
 
 

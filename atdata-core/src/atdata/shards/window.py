@@ -12,6 +12,18 @@ from atdata.shards.tar import BLOCK
 SIZE = 4 << 20
 # The first read is small, so that the first sample comes soon; each one after is twice as long.
 FIRST_READ = 256 << 10
+_ALIGNMENT = 64
+
+
+def aligned(size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Make a buffer that files are read into fast, if from multiples of 64 bytes.
+
+    Processors of AMD copy at a tenth of their speed to where lies 1 to 31 bytes further in its page
+    of memory than what is copied.
+    """
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.__array_interface__["data"][0] % _ALIGNMENT
+    return memory[start : start + size]
 
 
 class Window:
@@ -23,7 +35,7 @@ class Window:
     def __init__(self, size: int = SIZE) -> None:
         self._target = min(FIRST_READ, size)
         self._size = size
-        self.buffer = np.empty(size, np.uint8)
+        self.buffer = aligned(size)
 
     def begin(self, stream: IO[bytes]) -> None:
         """Start at the place where a stream is."""
@@ -80,7 +92,7 @@ class Window:
 
     def _grow(self, wanted: int) -> None:
         # What a header claims is believed only as far as the data really comes.
-        larger = np.empty(min(2 * self.buffer.size, wanted), np.uint8)
+        larger = aligned(min(2 * self.buffer.size, wanted))
         larger[: self._end] = self.buffer[: self._end]
         self.buffer = larger
 
