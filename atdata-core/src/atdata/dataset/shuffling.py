@@ -14,7 +14,8 @@ import numpy as np
 
 from atdata.shards import Columns, Form, Places, Rows, Run, in_chunks
 from atdata.shards.columns import numbers
-from atdata.shards.large import LARGE, LocalFile, Read, read_all
+from atdata.shards.large import LARGE
+from atdata.shards.local import LocalFile, Read, read_all
 from atdata.shards.runs import Kept
 
 T = TypeVar("T")

@@ -7,23 +7,18 @@ value is read when its place in a batch or column is known.
 
 from __future__ import annotations
 
-import io
-import os
-import stat
-import weakref
-from collections.abc import MutableSet, Sequence
+from collections.abc import MutableSet
 from itertools import zip_longest
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from atdata.errors import CorruptDataError
 from atdata.shards import tar
-from atdata.shards.archive import truncated
 from atdata.shards.columns import Columns, Places, numbers
 from atdata.shards.layout import Layout, Placed
+from atdata.shards.local import LocalFile, Read, read_all
 from atdata.shards.members import Members, check_files
-from atdata.shards.parallel import in_two_threads
 from atdata.shards.runs import Kept, Matched, Run, match_run
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import leading
@@ -40,91 +35,8 @@ _OUTLINES = 4 << 20
 _FEWEST = 4
 # Processes commonly may have 1024 files open.
 _MOST_FILES = 64
-# Bytes that nobody wants are read too where that costs less than another call to the system.
-_GAP = 8 << 10
 # Values and gaps that are read in one call; two threads share the calls.
 _TOGETHER = 8
-
-
-class LocalFile:
-    """A regular file that is open for reading, read by position; the stream stays where it is."""
-
-    def __init__(self, stream: IO[bytes], shard: str) -> None:
-        self._number = stream.fileno()
-        self.shard = shard
-        self.size = os.fstat(self._number).st_size
-        # Where the shard begins.
-        self.start = stream.tell()
-        self._unwanted = memoryview(bytearray(_GAP))
-
-    @classmethod
-    def of(cls, stream: Any, shard: str) -> LocalFile | None:
-        """Return the file behind a stream; None if there is none, or none to be read by position.
-
-        Only the standard library's own streams say what their file number means: that of a
-        decompressor is the number of the compressed file.
-        """
-        raw = stream.raw if type(stream) is io.BufferedReader else stream
-        if type(raw) is not io.FileIO or not hasattr(os, "preadv"):
-            return None
-        is_file = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
-        return cls(stream, shard) if is_file else None
-
-    def read(self, at: int, parts: Sequence[Any]) -> None:
-        """Fill buffers with what begins at a place, one after the other.
-
-        ``TruncatedShardError`` if the file ends before.
-        """
-        if os.preadv(self._number, parts, at) == sum(map(len, parts)):
-            return
-        # Network file systems may stop short of what was asked for.
-        for part in parts:
-            self._read_part(memoryview(part), at)
-            at += len(part)
-
-    def unwanted(self, size: int) -> memoryview | None:
-        """Return a buffer for bytes that nobody wants; None where reading them is not worth it."""
-        return self._unwanted[:size] if size <= _GAP else None
-
-    def _read_part(self, rest: memoryview, at: int) -> None:
-        while rest:
-            count = os.preadv(self._number, [rest], at)
-            if not count:
-                raise truncated(self.shard, os.fstat(self._number).st_size - self.start)
-            rest, at = rest[count:], at + count
-
-    def keep_open(self) -> None:
-        """Stay readable when the stream is closed, until nobody needs it."""
-        self._number = os.dup(self._number)
-        weakref.finalize(self, os.close, self._number)
-
-    def expect(self, at: int, size: int) -> None:
-        """Let the system begin to fetch what will be read soon."""
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._number, at, size, os.POSIX_FADV_WILLNEED)
-
-
-class Read(NamedTuple):
-    """Buffers that are to be filled with what begins at a place of a file."""
-
-    file: LocalFile
-    at: int
-    parts: Sequence[memoryview]
-
-    @property
-    def size(self) -> int:
-        """The bytes to be read."""
-        return sum(map(len, self.parts))
-
-
-def read_all(reads: Sequence[Read]) -> None:
-    """Fill the buffers, in two threads if they are large."""
-    in_two_threads(_read_some, reads, sum(read.size for read in reads))
-
-
-def _read_some(reads: Sequence[Read]) -> None:
-    for file, at, parts in reads:
-        file.read(at, parts)
 
 
 class Place(NamedTuple):

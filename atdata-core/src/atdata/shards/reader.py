@@ -13,8 +13,9 @@ from typing import IO, Any
 
 from atdata.errors import CorruptDataError
 from atdata.shards.archive import Archive
-from atdata.shards.large import LargeReader, LocalFile, Place
+from atdata.shards.large import LargeReader, Place
 from atdata.shards.layout import Layout, make_layout
+from atdata.shards.local import LocalFile
 from atdata.shards.members import Members, find_members
 from atdata.shards.runs import Matched, Rows, Run, Samples, decode, match_run
 from atdata.shards.window import SIZE, Window
