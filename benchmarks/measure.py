@@ -32,14 +32,16 @@ def timed(act: Callable[[], object]) -> Timing:
     return Timing(time.perf_counter() - start, time.process_time() - cpu, memory("VmHWM"))
 
 
-def timed_often(act: Callable[[], object]) -> Timing:
+def timed_often(
+    act: Callable[[], object], center: Callable[[list[float]], float] = median
+) -> Timing:
     """Do something until half a second has passed; what is quick is measured no worse for it."""
     passes: list[Timing] = []
     while not passes or (sum(p.seconds for p in passes) < _ENOUGH and len(passes) < _PASSES):
         passes.append(timed(act))
     return Timing(
-        median(p.seconds for p in passes),
-        median(p.cpu for p in passes),
+        center([p.seconds for p in passes]),
+        center([p.cpu for p in passes]),
         max(p.peak for p in passes),
     )
 

@@ -127,7 +127,7 @@ class Plan:
         self, act: str, name: str, count: int, per_shard: int, measures: tuple[str, ...]
     ) -> Task:
         folder = str(self.home / "growth" / name.replace(" ", "-"))
-        return Task(act, "atdata", "a", count, per_shard, folder, measures)
+        return Task(act, "atdata", "a", count, per_shard, folder, measures, mean=True)
 
     def _grown(self, name: str, task: Task) -> list[Row]:
         return [replace(row, workload=name) for row in self._run(task)]

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 from benchmarks import blobs, index, s3
@@ -24,7 +25,11 @@ WRITES = ("write", "write, on disk")
 
 @dataclass(frozen=True)
 class Task:
-    """Measures of one system on one workload; ``digest`` is what its samples must come to."""
+    """Measures of one system on one workload; ``digest`` is what its samples must come to.
+
+    With ``mean``, short passes are averaged, as a long one averages its parts; else the median of
+    the passes counts.
+    """
 
     act: str
     system: str
@@ -34,6 +39,7 @@ class Task:
     folder: str
     measures: tuple[str, ...]
     digest: tuple[int, int] | None = None
+    mean: bool = False
 
 
 def main(task_file: str, rows_file: str) -> None:
@@ -104,7 +110,7 @@ def _time_reading(task: Task, system: System, workload: Workload, measure: str) 
     reader = _open(system, folder, workload, measure)
     # What is set up once, imports among it, belongs to the first sample.
     _first(reader)
-    timing = timed_often(lambda: _drain(reader))
+    timing = timed_often(lambda: _drain(reader), fmean if task.mean else median)
     if task.digest is not None:
         _check(reader, workload, task.digest, batches="batches" in measure)
     return timing

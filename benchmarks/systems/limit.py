@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def _shards(folder: Path) -> list[Path]:
 
 
 def _read(folder: Path) -> Iterator[int]:
-    buffer = bytearray(_BUFFER)
+    # It begins where a page does: 16 bytes further, some processors copy at a tenth of their speed.
+    buffer = mmap(-1, _BUFFER)
     for shard in _shards(folder):
         with shard.open("rb", buffering=0) as file:
             while size := file.readinto(buffer):

@@ -48,6 +48,15 @@ class Masked:
 
 
 @packable
+class Spaced:
+    """Two large values with so much between them that it is not read along with them."""
+
+    image: NDArray[np.uint8]
+    thumbnail: NDArray[np.uint8]
+    mask: bytes
+
+
+@packable
 class Scaled:
     """A sample that is not just what is stored of it."""
 
@@ -73,7 +82,17 @@ def _masked(index: int, rng: random.Random) -> Masked:
     )
 
 
-_MAKERS: dict[type[Any], Callable[[int, random.Random], Any]] = {Image: _image, Masked: _masked}
+def _spaced(index: int, rng: random.Random) -> Spaced:
+    side = rng.choice([100] * 20 + [99])
+    image = np.full((SIDE, SIDE), index % 256, np.uint8)
+    return Spaced(image, np.full((side, side), index % 256, np.uint8), bytes(40_000))
+
+
+_MAKERS: dict[type[Any], Callable[[int, random.Random], Any]] = {
+    Image: _image,
+    Masked: _masked,
+    Spaced: _spaced,
+}
 
 
 def _from_file(path: Path, sample_type: type[Any], buffering: int = 0) -> list[Any]:

@@ -60,7 +60,7 @@ def _values(chunk: Chunk, name: str) -> Values:
     """Return a field of all rows, as it lies in memory where Arrow takes it like that."""
     if not isinstance(chunk, Columns) or name not in chunk.names:
         return values_of(chunk, name)
-    kind, raw = dict(chunk.form.fields)[name], chunk.raw[name]
+    kind, raw = chunk.form.kinds[name], chunk.raw[name]
     if isinstance(kind, Arrays):
         return kind.column(raw)
     if isinstance(kind, Numbers):

@@ -113,7 +113,7 @@ class SampleBatch(Generic[DT]):
     def _values(self, name: str) -> Any:
         if not isinstance(self._rows, Columns):
             return [getattr(sample, name) for sample in self._rows]
-        if name not in self._rows.names:
+        if name not in self._rows.form.kinds:
             raise AttributeError(f"samples of {self.sample_type.__name__} have no field {name!r}")
         return self._rows.column(name)
 

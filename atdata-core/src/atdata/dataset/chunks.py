@@ -95,7 +95,7 @@ class _Chunk:
         places = slice(self.count, self.count + stop - start)
         part.fill(columns, places, start, stop)
         sizes = np.full(stop - start, _width(columns.form), np.int64)
-        for name, kind in columns.form.fields:
+        for name, kind in columns.form.kinds.items():
             if kind.width is None:
                 sizes += np.fromiter(map(_size, columns.raw[name][places]), np.int64)
         ends = self._size + sizes.cumsum()
@@ -147,13 +147,13 @@ def values_of(chunk: Chunk, name: str) -> list[Any]:
     """Return a field of all rows; None for rows that lack it."""
     if not isinstance(chunk, Columns):
         return [row.get(name) for row in chunk]
-    kinds = dict(chunk.form.fields)
+    kinds = chunk.form.kinds
     return list(kinds[name].values(chunk.raw[name])) if name in kinds else [None] * len(chunk)
 
 
 def _width(form: Form) -> int:
     """Return what ``_size`` counts of the fields that have the same size in each row."""
-    return sum(kind.width for _, kind in form.fields if isinstance(kind, Arrays | Blobs))
+    return sum(kind.width for kind in form.kinds.values() if isinstance(kind, Arrays | Blobs))
 
 
 def _size(value: Any) -> int:

@@ -162,14 +162,19 @@ class Form:
         """Whether samples hold what is stored; a class may change its own as it makes them."""
         return self.sample_type is DictSample or builder_of(self.sample_type).is_plain
 
-    @property
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of each field, in order."""
+        return dict(self.fields)
+
+    @cached_property
     def row_bytes(self) -> int:
         """What a row takes in columns, Python objects counted as pointers."""
-        return sum(8 if kind.width is None else kind.width for _, kind in self.fields)
+        return sum(8 if kind.width is None else kind.width for kind in self.kinds.values())
 
     def empty(self, count: int) -> Columns:
         """Make columns of that many rows, to be filled."""
-        return Columns(self, {name: kind.empty(count) for name, kind in self.fields}, count)
+        return Columns(self, {name: kind.empty(count) for name, kind in self.kinds.items()}, count)
 
 
 class Columns:
@@ -188,15 +193,15 @@ class Columns:
     @property
     def names(self) -> list[str]:
         """The field names."""
-        return [name for name, _ in self.form.fields]
+        return list(self.form.kinds)
 
     def column(self, name: str) -> Any:
         """Return a field of all rows: a stacked array or a list; ``KeyError`` if there is none."""
-        return dict(self.form.fields)[name].column(self.raw[name])
+        return self.form.kinds[name].column(self.raw[name])
 
     def samples(self) -> list[Any]:
         """Make a sample of each row; arrays are writable views of the columns."""
-        columns = {name: kind.values(self.raw[name]) for name, kind in self.form.fields}
+        columns = {name: kind.values(self.raw[name]) for name, kind in self.form.kinds.items()}
         if self.form.sample_type is not DictSample:
             return builder_of(self.form.sample_type).many(columns, self.length)
         rows = zip(*columns.values(), strict=True) if columns else repeat((), self.length)

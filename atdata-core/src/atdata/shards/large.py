@@ -28,8 +28,8 @@ from atdata.shards.window import aligned
 LARGE = 32 << 10
 # Outlines of so many bytes of samples are read at a time: few at first, so that the first batch
 # comes soon, then twice as many each time; and never more bytes of outlines than the last.
-_FIRST_SERIES = 8 << 20
-_LAST_SERIES = 64 << 20
+_FIRST_SERIES = 16 << 20
+_LAST_SERIES = 128 << 20
 _OUTLINES = 4 << 20
 # Fewer are left to the window, which has read them already.
 _FEWEST = 4
