@@ -16,7 +16,7 @@ from atdata.shards import Columns, Form, Places, Rows, Run, in_chunks
 from atdata.shards.columns import numbers
 from atdata.shards.large import LARGE
 from atdata.shards.local import LocalFile, Read, read_all
-from atdata.shards.runs import Kept
+from atdata.shards.runs import Copied, Kept
 
 T = TypeVar("T")
 
@@ -209,10 +209,15 @@ class _Singles(_Held):
             self._rows[place] = part.keep(row, self._files)
 
     def fill(self, target: Columns, places: Places, picked: Ints) -> None:
-        reads: list[Read] = []
+        # What is picked from each run, and where it goes.
+        parts: dict[Copied | Run, list[tuple[int, int]]] = {}
         for to, place in zip(numbers(places, len(target)), picked.tolist(), strict=True):
             rows, row = self._rows[place]
-            reads += rows.begin_fill(target, slice(to, to + 1), row, row + 1)
+            parts.setdefault(rows, []).append((row, to))
+        reads: list[Read] = []
+        for rows, pairs in parts.items():
+            chosen = np.array(sorted(pairs))
+            reads += rows.begin_fill(target, chosen[:, 1], chosen[:, 0])
         read_all(reads)
 
 

@@ -163,11 +163,11 @@ class LargeRun(Run):
 
     def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
         """Copy small values, and read each large one to its place."""
-        read_all(self.begin_fill(target, places, start, stop))
+        read_all(self.begin_fill(target, places, slice(start, stop)))
 
-    def begin_fill(self, target: Columns, places: Places, start: int, stop: int) -> list[Read]:
+    def begin_fill(self, target: Columns, places: Places, rows: Places) -> list[Read]:
         """Copy small values, and return where the large ones are to be read from and to."""
-        super().fill(target, places, start, stop)
+        super().begin_fill(target, places, rows)
         file = self._place.file
         large = [
             (offset, kind.width or 0, target.raw[name].data.cast("B"), file.unwanted(gap))
@@ -175,8 +175,13 @@ class LargeRun(Run):
         ]
         reads: list[Read] = []
         parts: list[Any] = []
-        first = 0
-        for row, slot in enumerate(numbers(places, len(target)), start):
+        first = following = 0
+        sources, slots = numbers(rows, len(self)), numbers(places, len(target))
+        for row, slot in zip(sources, slots, strict=True):
+            if parts and row != following:
+                reads.append(Read(file, first, parts[:-1]))
+                parts = []
+            following = row + 1
             for offset, width, values, gap in large:
                 if not parts:
                     first = self._sample_at(row) + offset

@@ -11,7 +11,7 @@ from atdata.errors import AtdataError, CorruptDataError, FieldError
 from atdata.samples.codec import located
 from atdata.samples.fields import Mismatch
 from atdata.samples.headers import map_header
-from atdata.shards.columns import Array, Columns, Form, Places
+from atdata.shards.columns import Array, Columns, Form, Places, numbers
 from atdata.shards.layout import Layout
 from atdata.shards.members import Members
 from atdata.shards.tails import locate, read_located
@@ -90,13 +90,9 @@ class Copied:
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
 
-    def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
-        """Copy some of the rows to places in columns of the same form."""
-        self._columns.fill(target, places, slice(start, stop))
-
-    def begin_fill(self, target: Columns, places: Places, start: int, stop: int) -> list[Any]:
-        """Do the same, after which nothing is left to be read."""
-        self.fill(target, places, start, stop)
+    def begin_fill(self, target: Columns, places: Places, rows: Places) -> list[Any]:
+        """Copy some rows to places, after which nothing is left to be read."""
+        self._columns.fill(target, places, rows)
         return []
 
 
@@ -117,17 +113,20 @@ class Run:
         return len(self._rows)
 
     def fill(self, target: Columns, places: Places, start: int, stop: int) -> None:
-        """Copy some rows: one strided copy for each field of fixed width."""
+        """Copy some rows to places in columns of the same form."""
+        self.begin_fill(target, places, slice(start, stop))
+
+    def begin_fill(self, target: Columns, places: Places, rows: Places) -> list[Any]:
+        """Copy some rows: one strided copy for each field of fixed width.
+
+        Returns what is still to be read from files, of this run nothing.
+        """
         for name, kind, offset in self._layout.placed:
-            target.raw[name][places] = self._rows[start:stop, offset : offset + (kind.width or 0)]
+            target.raw[name][places] = self._rows[rows, offset : offset + (kind.width or 0)]
         if self._layout.tail:
             read = self._read_located if self._located else self._read_tails
-            for name, values in read(start, stop).items():
+            for name, values in read(rows).items():
                 target.raw[name][places] = values
-
-    def begin_fill(self, target: Columns, places: Places, start: int, stop: int) -> list[Any]:
-        """Copy some rows, and return what is still to be read from files: of this run, nothing."""
-        self.fill(target, places, start, stop)
         return []
 
     def samples(self, start: int, stop: int) -> list[Any]:
@@ -146,27 +145,25 @@ class Run:
         self.fill(copy, slice(0, 1), row, row + 1)
         return Copied(copy), 0
 
-    def _read_located(self, start: int, stop: int) -> dict[str, Array]:
-        some = slice(start, stop)
+    def _read_located(self, rows: Places) -> dict[str, Array]:
         try:
             return {
-                value.name: read_located(self._buffer.data, value, begins[some], ends[some])
+                value.name: read_located(self._buffer.data, value, begins[rows], ends[rows])
                 for value, (begins, ends) in zip(self._layout.located, self._located, strict=True)
             }
         except (UnicodeDecodeError, CorruptDataError, Mismatch):
-            return self._row_by_row(self._read_carefully, start, stop)
+            return self._row_by_row(self._read_carefully, rows)
 
-    def _read_tails(self, start: int, stop: int) -> dict[str, Array]:
-        return self._row_by_row(self._read_tail, start, stop)
+    def _read_tails(self, rows: Places) -> dict[str, Array]:
+        return self._row_by_row(self._read_tail, rows)
 
-    def _row_by_row(
-        self, read: Callable[[int], dict[str, Any]], start: int, stop: int
-    ) -> dict[str, Array]:
-        columns = {name: np.empty(stop - start, object) for name in self._layout.tail}
-        for row in range(start, stop):
+    def _row_by_row(self, read: Callable[[int], dict[str, Any]], rows: Places) -> dict[str, Array]:
+        some = numbers(rows, len(self))
+        columns = {name: np.empty(len(some), object) for name in self._layout.tail}
+        for at, row in enumerate(some):
             values = read(row)
             for name, column in columns.items():
-                column[row - start] = values[name]
+                column[at] = values[name]
         return columns
 
     def _read_tail(self, row: int) -> dict[str, Any]:
