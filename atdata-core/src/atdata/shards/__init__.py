@@ -1,8 +1,9 @@
 """How samples lie in a tar file: headers, writer, reader, runs of samples seen as columns.
 
 To read the reader, begin with ``tar`` (headers), ``window`` (the bytes at hand) and ``archive``
-(members one by one); then ``members`` (many at once), ``layout`` (where fields lie in a sample),
-``runs`` and ``columns`` (fields of many samples), and last ``reader``, which puts them together.
+(members one by one); then ``members`` (many at once; ``numbered`` does it faster where names are
+numbers), ``layout`` (where fields lie in a sample), ``runs`` and ``columns`` (fields of many
+samples), ``large`` (values that stay in their file), and last ``reader``, which puts them together.
 """
 
 from __future__ import annotations

@@ -21,13 +21,14 @@ from atdata.shards.template import ByteArray, Ints, Words, all_of, leading
 _MAGIC_WORD = 32
 _MAGIC_MASK = np.uint64(0x0000_FFFF_FFFF_FF00)
 _MAGIC = np.uint64(int.from_bytes(b"\0ustar\0\0", "little"))
-_SUFFIX = b".msgpack"
+SUFFIX = b".msgpack"
 _CHECKSUM = slice(148, 154)
 _KIND = 156
 _REGULAR = ord("0")
 # The words with the size (from byte 4 of the first of them), the time and the checksum; of these
 # the bytes that belong to something else.
 _NUMBERS = slice(15, 20)
+CHECKSUM_WORDS = slice(18, 20)
 _COUNT = _NUMBERS.stop - _NUMBERS.start
 _FIXED_IN_NUMBERS = b"\xff" * 4 + bytes(30) + b"\xff" * 6
 _FIXED_IN_KEYS = bytes(0xFF if byte < ord("0") else 0 for byte in range(256))
@@ -67,7 +68,7 @@ class Members(NamedTuple):
         """Return the key of a member, with the folders of its prefix."""
         start = int(self.headers[position])
         header = tar.parse_header(buffer[start : start + BLOCK].tobytes())
-        return header.name.removesuffix(_SUFFIX)
+        return header.name.removesuffix(SUFFIX)
 
 
 def find_members(blocks: ByteArray, start: int, previous_key: bytes | None) -> Members | None:
@@ -100,7 +101,7 @@ def check_files(blocks: ByteArray, at: Ints, previous_key: bytes | None) -> tupl
     headers = _rows(blocks, at)
     first = headers[0].tobytes()
     header = _sound(first)
-    key_length = first.find(_SUFFIX + b"\0", 0, tar.MAX_NAME + 1)
+    key_length = first.find(SUFFIX + b"\0", 0, tar.MAX_NAME + 1)
     if header is None or key_length <= 0 or header.kind != _REGULAR:
         return np.zeros(len(at), np.int64), np.zeros(len(at), np.bool_)
     sizes, good, keys = _check_headers(headers, header.size, key_length)
@@ -108,7 +109,7 @@ def check_files(blocks: ByteArray, at: Ints, previous_key: bytes | None) -> tupl
     first_key = first[:key_length]
     if b"." in first_key or b"\0" in first_key or first_key.endswith(b"/"):
         good[0] = False
-    good[0] &= header.name.removesuffix(_SUFFIX) != previous_key
+    good[0] &= header.name.removesuffix(SUFFIX) != previous_key
     return sizes, good
 
 
@@ -168,7 +169,8 @@ _LOW_BITS = np.uint64(0x7F7F_7F7F_7F7F_7F7F)
 _HIGH_BITS = np.uint64(0x8080_8080_8080_8080)
 _EVEN_BYTES = np.uint64(0x00FF_00FF_00FF_00FF)
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-_ONES = np.uint64(0x0001_0001_0001_0001)
+_PAIRS = np.uint64(0x0001_0001_0001_0001)
+ONES = np.uint64(0x0101_0101_0101_0101)
 _LOW_HALF = np.uint64(0xFFFF_FFFF)
 _HALF = np.uint64(32)
 _SIZE_AND_TIME = np.array([[_LOW_HALF << np.uint64(32)], [_ALL], [_ALL], [_LOW_HALF]])
@@ -189,7 +191,7 @@ def _none(columns: Words) -> Any:
 def _byte_sums(words: Words) -> Words:
     """Add up the bytes of some words, a column each."""
     pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
-    sums: Words = ((pairs * _ONES) >> np.uint64(48)).sum(axis=0)
+    sums: Words = ((pairs * _PAIRS) >> np.uint64(48)).sum(axis=0)
     return sums
 
 
@@ -206,15 +208,26 @@ def _sizes(numbers: Words) -> tuple[Ints, Any]:
 
 def _are_checksums(numbers: Words, sums: Words) -> Any:
     """Require six digits that differ from the first, which are right, as sums of bytes do."""
-    stored = (numbers[-2] >> _HALF) | (numbers[-1] << _HALF)
-    first = int(stored[0]).to_bytes(8, "little")
-    lowest = int(sums.min())
-    offsets = np.arange(lowest, int(sums.max()) + 1) - int(sums[0]) + int(first[:6], 8)
+    stored = join_checksum(numbers)
+    lowest, first = int(sums.min()), int(sums[0])
     # Writing the few sums that occur takes less than reading every checksum.
-    written = np.empty((len(offsets), 8), np.uint8)
-    written[:, :6] = (offsets[:, None] >> _OCTAL_PLACES) & 7 | ord("0")
+    written = write_sums(stored[0], np.arange(lowest, int(sums.max()) + 1) - first)
+    return stored == written.take(sums - np.uint64(lowest))
+
+
+def join_checksum(columns: Words) -> Words:
+    """Make one word of the checksum field, which lies in two of them, the last columns."""
+    joined: Words = (columns[-2] >> _HALF) | (columns[-1] << _HALF)
+    return joined
+
+
+def write_sums(checksum: np.uint64, differences: Ints) -> Words:
+    """Write checksums that differ by so much from one that six digits tell."""
+    first = int(checksum).to_bytes(8, "little")
+    written = np.empty((len(differences), 8), np.uint8)
+    written[:, :6] = (differences[:, None] + int(first[:6], 8) >> _OCTAL_PLACES) & 7 | ord("0")
     written[:, 6:] = tuple(first[6:])
-    return stored == written.view(np.uint64)[:, 0].take(sums - np.uint64(lowest))
+    return written.view(np.uint64)[:, 0]
 
 
 def _octal(digits: Words) -> tuple[Words, Any]:

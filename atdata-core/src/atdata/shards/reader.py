@@ -17,6 +17,7 @@ from atdata.shards.large import LargeReader, Place
 from atdata.shards.layout import Layout, make_layout
 from atdata.shards.local import LocalFile
 from atdata.shards.members import Members, find_members
+from atdata.shards.numbered import Numbered
 from atdata.shards.runs import Matched, Rows, Run, Samples, decode, match_run
 from atdata.shards.window import SIZE, Window
 
@@ -24,6 +25,7 @@ from atdata.shards.window import SIZE, Window
 _WORTHWHILE = 4
 _WORTHWHILE_BYTES = 64 << 10
 _LONGEST_PAUSE = 256
+_TELLING = 16
 
 
 class _Pause:
@@ -50,6 +52,7 @@ class ShardReader:
         self._layout: Layout | None = None
         self._loose: Layout | None = None
         self._large: LargeReader | None = None
+        self._numbered: Numbered | None = None
 
     def read(self, stream: IO[bytes], shard: str) -> Iterator[Rows]:
         """Yield the samples of a shard in order, as runs where they are alike.
@@ -118,10 +121,20 @@ class ShardReader:
 
     def _find_members(self) -> Members | None:
         self._archive.fill_member()
-        members = find_members(self._window.blocks(), self._window.start, self._archive.key)
+        members = self._members_at_hand()
         found = len(members.data) if members is not None else 0
         is_long = members is not None and self._size_of(members) >= _WORTHWHILE_BYTES
         self._single_members = self._member_pause.after(_WORTHWHILE if is_long else found)
+        return members
+
+    def _members_at_hand(self) -> Members | None:
+        where = self._window.blocks(), self._window.start, self._archive.key
+        if self._numbered is not None and (members := self._numbered.find(*where)) is not None:
+            return members
+        members = find_members(*where)
+        # A few, as before the end of a shard, say nothing of the next one.
+        if members is not None and len(members.data) >= _TELLING:
+            self._numbered = Numbered.like(members, self._window.buffer)
         return members
 
     def _size_of(self, members: Members) -> int:
