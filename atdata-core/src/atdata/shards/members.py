@@ -170,7 +170,6 @@ _HIGH_BITS = np.uint64(0x8080_8080_8080_8080)
 _EVEN_BYTES = np.uint64(0x00FF_00FF_00FF_00FF)
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _PAIRS = np.uint64(0x0001_0001_0001_0001)
-ONES = np.uint64(0x0101_0101_0101_0101)
 _LOW_HALF = np.uint64(0xFFFF_FFFF)
 _HALF = np.uint64(32)
 _SIZE_AND_TIME = np.array([[_LOW_HALF << np.uint64(32)], [_ALL], [_ALL], [_LOW_HALF]])
@@ -247,11 +246,15 @@ def _are_keys(keys: Words) -> Any:
     """
     at_least_zero = (((keys & _LOW_BITS) + _FROM_ZERO) | keys) & _HIGH_BITS
     good = _none(at_least_zero ^ at_least_zero[:, :1])
-    # The last bytes are those that most often differ.
-    if not (differ := keys[-1, 1:] != keys[-1, :-1]).all():
-        differ = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    good[1:] &= differ
+    good[1:] &= differ_from_before(keys)
     return good
+
+
+def differ_from_before(keys: Words) -> Any:
+    """Tell which keys but the first differ from the one before."""
+    # The last bytes are those that most often do.
+    differ = keys[-1, 1:] != keys[-1, :-1]
+    return differ if differ.all() else (keys[:, 1:] != keys[:, :-1]).any(axis=0)
 
 
 # A PAX record that says when a file was modified, behind its length of two digits.

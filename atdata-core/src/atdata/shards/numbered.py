@@ -10,7 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from atdata.shards import tar
-from atdata.shards.members import CHECKSUM_WORDS, ONES, SUFFIX, Members, join_checksum, write_sums
+from atdata.shards.members import (
+    CHECKSUM_WORDS,
+    SUFFIX,
+    Members,
+    differ_from_before,
+    join_checksum,
+    write_sums,
+)
 from atdata.shards.tar import BLOCK
 from atdata.shards.template import ByteArray, Words
 
@@ -19,6 +26,7 @@ _MOST_DIGITS = 17
 _PREFIX = 345
 _DIGITS = b"0123456789"
 _FREE_IN_NAME = bytes(0x0F if byte in _DIGITS else 0 for byte in range(256))
+_ONES = np.uint64(0x0101_0101_0101_0101)
 _FREE_IN_CHECKSUM = bytes(4) + b"\x07" * 6 + bytes(6)
 
 
@@ -71,12 +79,7 @@ class Numbered:
             return False
         if (join_checksum(columns) != self._checksums.take(self._digit_sums(columns))).any():
             return False
-        # The last digits are those that most often differ.
-        names = columns[: self._named]
-        return bool(
-            (names[-1, 1:] != names[-1, :-1]).all()
-            or (names[:, 1:] != names[:, :-1]).any(axis=0).all()
-        )
+        return bool(differ_from_before(columns[: self._named]).all())
 
     def _columns(self, words: Words) -> Words:
         """Return the words with names and checksums, a row each: so they are compared faster."""
@@ -87,4 +90,4 @@ class Numbered:
 
     def _digit_sums(self, columns: Words) -> Words:
         digits: Words = (columns[: self._named] & self._free).sum(axis=0)
-        return digits * ONES >> np.uint64(56)
+        return digits * _ONES >> np.uint64(56)
