@@ -43,13 +43,13 @@ class Numbered:
         header = buffer[start : start + BLOCK].tobytes()
         name = header[: header.index(SUFFIX)]
         digits = name.translate(_FREE_IN_NAME).count(0x0F)
-        return cls(header, name, stride) if digits <= _MOST_DIGITS and not header[_PREFIX] else None
+        return cls(header, name, size) if digits <= _MOST_DIGITS and not header[_PREFIX] else None
 
-    def __init__(self, header: bytes, name: bytes, stride: int) -> None:
+    def __init__(self, header: bytes, name: bytes, size: int) -> None:
         self._length = len(name)
         self._named = -(-len(name) // 8)
-        self._stride = stride
-        self._size = tar.parse_header(header).size
+        self._size = size
+        self._stride = BLOCK + tar.padded(size)
         self._words = np.frombuffer(header, np.uint64)
         free = name.translate(_FREE_IN_NAME).ljust(8 * self._named, b"\0")
         self._free = np.frombuffer(free, np.uint64)[:, None]
