@@ -75,7 +75,7 @@ def test_a_port_where_nobody_listens() -> None:
     started = time.monotonic()
     message = f"127.0.0.1:{port}.*: Connection refused; check that the server runs"
     _fails(lambda: Index(dsn=dsn), StorageError, message)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_a_host_that_does_not_answer_in_time() -> None:
@@ -84,7 +84,7 @@ def test_a_host_that_does_not_answer_in_time() -> None:
         dsn = f"postgresql://me:{SECRET}@127.0.0.1:{port}/db?connect_timeout=2"
         started = time.monotonic()
         _fails(lambda: Index(dsn=dsn), StorageError, "timeout")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 20
 
 
 def test_a_host_that_does_not_exist() -> None:

@@ -89,7 +89,7 @@ def test_a_refused_connection_names_the_address_at_once() -> None:
     started = time.monotonic()
     message = _refused(lambda: RedisProvider(url=f"redis://:{SECRET}@127.0.0.1:{port}/2"))
     assert f"redis://127.0.0.1:{port}/2 cannot be reached" in message
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_an_unknown_host_is_named() -> None:
@@ -105,7 +105,7 @@ def test_a_server_that_never_answers_is_given_up_after_the_timeout() -> None:
         started = time.monotonic()
         message = _refused(lambda: RedisProvider(port=port, socket_timeout=0.3))
     assert "cannot be reached" in message
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_b7_a_server_that_is_full_of_clients_is_an_error(redis_launcher: Launcher) -> None:

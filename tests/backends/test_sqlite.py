@@ -132,7 +132,7 @@ def test_a_conflict_holds_no_lock(path: Path) -> None:
             left.commit([Put(KEY, ONE, ABSENT)])
         start = time.monotonic()
         right.commit([Put(KEY, b"{}")])
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 20
 
 
 def test_b10_a_directory_is_no_index(tmp_path: Path) -> None:

@@ -193,13 +193,13 @@ SAMPLES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("case", SAMPLES)
 def test_d5_d7_bytes_that_are_no_sample_are_refused_at_once(case: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with audited() as events:
         with pytest.raises((CorruptDataError, FieldError)):
             TYPED.from_bytes(SAMPLES[case])
         with pytest.raises(CorruptDataError):
             DictSample.from_bytes(SAMPLES[case])
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
     assert "pickle.find_class" not in events
 
 
