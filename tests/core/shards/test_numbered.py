@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 from unittest import mock
 
 import numpy as np
@@ -11,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.core.shards.reading import as_columns, one_by_one, outcome
-from tests.shard_files import shard_bytes
+from tests.shard_files import shard_bytes, tar_bytes
 
 from atdata import packable
-from atdata.shards import ShardReader
+from atdata.shards import ShardReader, reader
 from atdata.shards.numbered import Numbered
+from atdata.shards.tar import BLOCK
 
 STRIDE = 1024
+TIMED_STRIDE = STRIDE + 2 * BLOCK
 WINDOW = 32 << 10
 COUNT = 120
 
@@ -40,6 +43,18 @@ def _with_sum(header: bytes) -> bytes:
     return header[:148] + b"%06o" % total + header[154:]
 
 
+def _timed(keys: list[str], times: list[float]) -> bytes:
+    """Write points as webdataset does: each behind a PAX header with its fractional time."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for key, time, point in zip(keys, times, _points(), strict=True):
+            info = tarfile.TarInfo(f"{key}.msgpack")
+            info.mtime = time
+            info.size = len(point.packed)
+            archive.addfile(info, io.BytesIO(point.packed))
+    return stream.getvalue()
+
+
 # What stands in a name, a checksum, a size, a time, a type, a prefix, and what stands anywhere.
 _PLACES = st.one_of(
     st.integers(0, 20),
@@ -48,55 +63,135 @@ _PLACES = st.one_of(
     st.integers(257, 264) | st.integers(345, 350) | st.integers(0, 511),
 )
 _BYTES = st.one_of(
-    st.sampled_from(b"0123456789"), st.sampled_from(b":?@Aa./\0 xL"), st.integers(0, 255)
+    st.sampled_from(b"0123456789"), st.sampled_from(b":?@Aa./\0 xL\n="), st.integers(0, 255)
 )
+_CHANGES = st.lists(st.tuples(st.integers(0, COUNT - 1), _PLACES, _BYTES), max_size=3)
+_KEYS = st.builds(
+    lambda prefix, digits: [f"{prefix}{number:0{digits}d}" for number in range(COUNT)],
+    st.sampled_from(["", "s_", "train/", "a1b2-", "é"]),
+    st.sampled_from([3, 6, 9, 14, 15, 24]),
+)
+
+
+def _change(data: bytearray, at: int, byte: int, *, is_sound: bool) -> None:
+    data[at] = byte
+    if is_sound:
+        block = at // BLOCK * BLOCK
+        data[block : block + BLOCK] = _with_sum(bytes(data[block : block + BLOCK]))
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    digits=st.integers(3, 24),
-    prefix=st.sampled_from(["", "s_", "train/", "a1b2-", "é"]),
-    changes=st.lists(st.tuples(st.integers(0, COUNT - 1), _PLACES, _BYTES), max_size=3),
-    is_sound=st.booleans(),
-)
+@given(keys=_KEYS, changes=_CHANGES, is_sound=st.booleans())
 def test_a_change_anywhere_is_seen(
-    digits: int, prefix: str, changes: list[tuple[int, int, int]], is_sound: bool
+    keys: list[str], changes: list[tuple[int, int, int]], is_sound: bool
 ) -> None:
-    keys = [f"{prefix}{number:0{digits}d}" for number in range(COUNT)]
     data = bytearray(shard_bytes(_points(), keys))
     assert len(data) == COUNT * STRIDE + 1024
     for member, place, byte in changes:
-        at = member * STRIDE
-        data[at + place] = byte
-        if is_sound:
-            data[at : at + 512] = _with_sum(bytes(data[at : at + 512]))
+        _change(data, member * STRIDE + place, byte, is_sound=is_sound)
     expected = outcome(one_by_one, bytes(data), Point)
     assert outcome(as_columns, io.BytesIO(bytes(data)), Point, WINDOW) == expected
 
 
+# In a PAX header, the record behind it, and the header behind that.
+_TIMED_CHANGES = st.one_of(
+    st.tuples(_PLACES, _BYTES),
+    st.tuples(st.integers(BLOCK, BLOCK + 30), st.sampled_from(b"0123456789=\n m")),
+    st.tuples(_PLACES.map(lambda place: place + 2 * BLOCK), _BYTES),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    keys=_KEYS,
+    first=st.sampled_from([1.5, 511.25, 1795969123.5, 1795969535.0625, 8e9 + 0.5]),
+    step=st.sampled_from([0.0, 1.0, 0.0625, 0.0078125]),
+    members=st.lists(st.integers(20, COUNT - 1), min_size=2, max_size=2),
+    changes=st.lists(_TIMED_CHANGES, max_size=2),
+    is_sound=st.booleans(),
+)
+def test_a_change_anywhere_is_seen_where_every_member_has_a_time(
+    keys: list[str],
+    first: float,
+    step: float,
+    members: list[int],
+    changes: list[tuple[int, int]],
+    is_sound: bool,
+) -> None:
+    """Times are of several lengths."""
+    data = bytearray(_timed(keys, [first + number * step for number in range(COUNT)]))
+    for member, (place, byte) in zip(members, changes, strict=False):
+        _change(data, member * TIMED_STRIDE + place, byte, is_sound=is_sound)
+    expected = outcome(one_by_one, bytes(data), Point)
+    assert outcome(as_columns, io.BytesIO(bytes(data)), Point, WINDOW) == expected
+
+
+@pytest.mark.parametrize("place", [5, 134, 146, 150, 2 * BLOCK + 5, 2 * BLOCK + 146])
+def test_a_digit_that_the_checksum_does_not_know_is_seen(place: int) -> None:
+    keys = [f"{number:06d}" for number in range(COUNT)]
+    data = bytearray(_timed(keys, [number + 0.5 for number in range(COUNT)]))
+    data[100 * TIMED_STRIDE + place] ^= 1
+    expected = outcome(one_by_one, bytes(data), Point)
+    assert "checksum" in expected[1]
+    assert outcome(as_columns, io.BytesIO(bytes(data)), Point, WINDOW) == expected
+
+
+def test_a_time_may_be_long_but_nothing_is_hidden_behind_a_short_one() -> None:
+    keys = [f"{number:06d}" for number in range(COUNT)]
+    data = bytearray(_timed(keys, [number + 0.5 for number in range(COUNT)]))
+    for member in range(COUNT):
+        record = b"80 mtime=%070d\n" % member
+        if member >= COUNT // 2:
+            record = b"16 mtime=%06d\n" % member + b"64 path=%055d\n" % member
+        _extend(data, member * TIMED_STRIDE, record)
+    expected = outcome(one_by_one, bytes(data), Point)
+    assert "no key and extension" in expected[1]
+    assert outcome(as_columns, io.BytesIO(bytes(data)), Point, WINDOW) == expected
+
+
+def _extend(data: bytearray, at: int, record: bytes) -> None:
+    header = data[at : at + BLOCK]
+    header[124:135] = b"%011o" % len(record)
+    data[at : at + 2 * BLOCK] = _with_sum(bytes(header)) + record.ljust(BLOCK, b"\0")
+
+
 @pytest.mark.parametrize("twice", [0, 1, 31, 32, 33, 64, 100])
-def test_a_name_that_is_there_twice_is_seen(twice: int) -> None:
+@pytest.mark.parametrize("folder", ["", "d" * 110 + "/"], ids=["short", "with a prefix"])
+def test_a_name_that_is_there_twice_is_seen(twice: int, folder: str) -> None:
     """Also where a window ends between the two."""
     numbers = [number - (number > twice) for number in range(COUNT)]
-    data = shard_bytes(_points(), [f"{number:06d}" for number in numbers])
+    names = [f"{folder}{number:06d}.msgpack" for number in numbers]
+    packed = [point.packed for point in _points()]
+    data = tar_bytes(zip(names, packed, strict=True))
     expected = outcome(one_by_one, data, Point)
     assert "two .msgpack members" in expected[1]
     assert outcome(as_columns, io.BytesIO(data), Point, WINDOW) == expected
 
 
-@pytest.mark.parametrize(
-    ("keys", "are_numbered"),
-    [
-        ([f"{number:09d}" for number in range(COUNT)], True),
-        ([f"train/{number:06d}" for number in range(COUNT)], True),
-        ([f"{number:032x}" for number in range(COUNT)], False),
-    ],
-)
-def test_windows_behind_the_first_are_looked_at_as_a_whole(
-    keys: list[str], are_numbered: bool
-) -> None:
-    stream = io.BytesIO(shard_bytes(_points(), keys))
-    with mock.patch.object(Numbered, "find", autospec=True, side_effect=Numbered.find) as find:
-        rows = ShardReader(Point, window=WINDOW).read(stream, "a")
+def _looks(data: bytes) -> tuple[int, int]:
+    """Count how often members are seen to go on as before, and how often all are looked at."""
+    own = mock.patch.object(Numbered, "find", autospec=True, side_effect=Numbered.find)
+    any_kind = mock.patch.object(reader, "find_members", side_effect=reader.find_members)
+    with own as find, any_kind as find_members:
+        rows = ShardReader(Point, window=WINDOW).read(io.BytesIO(data), "a")
         assert sum(len(part) for part in rows) == COUNT
-    assert (find.call_count >= COUNT * STRIDE // WINDOW - 1) == are_numbered
+    return find.call_count, find_members.call_count
+
+
+@pytest.mark.parametrize("form", ["{:09d}", "train/{:06d}", "a{:03d}b{:011d}"])
+def test_only_the_first_window_is_looked_at_member_by_member(form: str) -> None:
+    keys = [form.format(number, number) for number in range(COUNT)]
+    assert _looks(shard_bytes(_points(), keys)) == (3, 1)
+
+
+def test_so_it_is_where_every_member_has_a_time() -> None:
+    keys = [f"{number:09d}" for number in range(COUNT)]
+    times = [1795969123.5 + number / 16 for number in range(COUNT)]
+    assert _looks(_timed(keys, times)) == (7, 1)
+
+
+@pytest.mark.parametrize("form", ["{:032x}", "{:018d}"])
+def test_names_of_more_than_numbers_or_of_too_long_ones_are_looked_at(form: str) -> None:
+    keys = [form.format(number * 7 + 1) for number in range(COUNT)]
+    _, looks = _looks(shard_bytes(_points(), keys))
+    assert looks == 4

@@ -132,13 +132,13 @@ def _check_headers(headers: ByteArray, size: int, free: int) -> tuple[Ints, Any,
     differing = columns ^ columns[:, :1]
     fixed = headers[0, :free].tobytes().translate(_FIXED_IN_KEYS).ljust(8 * named, b"\xff")
     good &= _none(differing & _column(fixed + _FIXED_IN_NUMBERS))
-    sums = _byte_sums(keys)
+    sums = byte_sums(keys).sum(axis=0)
     sizes = np.full(len(words), size)
     # Most often all sizes are equal, and all times.
     if (differing[named:-1] & _SIZE_AND_TIME).any():
         sizes, are_sizes = _sizes(numbers)
         good &= are_sizes
-        sums += _byte_sums(numbers[:-1] & _SIZE_AND_TIME)
+        sums += byte_sums(numbers[:-1] & _SIZE_AND_TIME).sum(axis=0)
     good &= _are_checksums(numbers, sums)
     return sizes, good, keys
 
@@ -187,11 +187,10 @@ def _none(columns: Words) -> Any:
     return np.bitwise_or.reduce(columns, axis=0) == 0
 
 
-def _byte_sums(words: Words) -> Words:
-    """Add up the bytes of some words, a column each."""
+def byte_sums(words: Words) -> Words:
+    """Add up the bytes of each word."""
     pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
-    sums: Words = ((pairs * _PAIRS) >> np.uint64(48)).sum(axis=0)
-    return sums
+    return (pairs * _PAIRS) >> np.uint64(48)
 
 
 def _sizes(numbers: Words) -> tuple[Ints, Any]:
@@ -257,9 +256,9 @@ def differ_from_before(keys: Words) -> Any:
     return differ if differ.all() else (keys[:, 1:] != keys[:, :-1]).any(axis=0)
 
 
-# A PAX record that says when a file was modified, behind its length of two digits.
-_TIME_RECORD = np.uint64(int.from_bytes(b" mtime", "little"))
+# How a PAX record begins that says when a file was modified, by its length in digits.
 _SHORTEST = len("10 mtime=")
+_RECORDS = np.frombuffer(b"".join(b"%02d mtime" % length for length in range(100)), np.uint64)
 
 
 def _behind_times(blocks: ByteArray, at: Ints) -> Ints:
@@ -276,15 +275,14 @@ def _behind_times(blocks: ByteArray, at: Ints) -> Ints:
     if header is None:
         return files[:0]
     lengths, good, _ = _check_headers(rows, header.size, 0)
-    good &= (files == extended + 2) & _are_times(_rows(blocks[1:], extended), lengths)
+    good &= (files == extended + 2) & are_times(_rows(blocks[1:], extended), lengths)
     return files[: leading(good)]
 
 
-def _are_times(records: ByteArray, lengths: Ints) -> Any:
+def are_times(records: ByteArray, lengths: Ints) -> Any:
     """Require one record like ``28 mtime=1795167491.1901739`` and a line feed each."""
-    start = np.ascontiguousarray(records[:, :8]).view(np.uint64)[:, 0]
-    digits = (lengths // 10 + ord("0")) | (lengths % 10 + ord("0")) << 8
-    good = (lengths > _SHORTEST) & (lengths < 100) & (start & np.uint64(0xFFFF) == digits)
-    good &= (start >> np.uint64(16) == _TIME_RECORD) & (records[:, 8] == ord("="))
-    last = records[np.arange(len(records)), np.clip(lengths - 1, 0, BLOCK - 1)]
-    return good & (last == ord("\n"))
+    good = (lengths > _SHORTEST) & (lengths < len(_RECORDS))
+    good &= records[:, :8].view(np.uint64)[:, 0] == _RECORDS.take(lengths, mode="clip")
+    last = records[np.arange(len(records)), np.minimum(lengths, BLOCK) - 1]
+    good &= (records[:, 8] == ord("=")) & (last == ord("\n"))
+    return good

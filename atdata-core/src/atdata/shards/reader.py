@@ -134,7 +134,7 @@ class ShardReader:
         members = find_members(*where)
         # A few, as before the end of a shard, say nothing of the next one.
         if members is not None and len(members.data) >= _TELLING:
-            self._numbered = Numbered.like(members, self._window.buffer)
+            self._numbered = Numbered.like(members, self._window.buffer, self._window.start)
         return members
 
     def _size_of(self, members: Members) -> int:

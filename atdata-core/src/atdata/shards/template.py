@@ -31,7 +31,7 @@ class Template:
             mask[part] = 0xFF
         self._words = (bytes_ & mask).view(np.uint64)
         self._mask = mask.view(np.uint64)
-        self._spans = _spans(self._mask == _ALL)
+        self._spans = spans(self._mask == _ALL)
         partly = (self._mask != 0) & (self._mask != _ALL)
         self._partial = np.flatnonzero(partly).tolist()
 
@@ -45,7 +45,7 @@ class Template:
         return good
 
 
-def _spans(condition: Any) -> list[tuple[int, int]]:
+def spans(condition: Any) -> list[tuple[int, int]]:
     """Return where a condition begins and ceases to hold."""
     edges = np.flatnonzero(np.diff(condition, prepend=False, append=False))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
