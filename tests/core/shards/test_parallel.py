@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -16,7 +17,7 @@ LARGE = 1 << 30
 def _names(items: Sequence[int], size: int) -> dict[int, str]:
     names: dict[int, str] = {}
 
-    def work(some: Sequence[int]) -> None:
+    def work(some: Iterable[int]) -> None:
         names.update(dict.fromkeys(some, threading.current_thread().name))
 
     in_two_threads(work, items, size)
@@ -25,9 +26,28 @@ def _names(items: Sequence[int], size: int) -> dict[int, str]:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_everything_is_done_once(count: int) -> None:
+    """Also where the other thread wakes too late, as it sometimes does where there is little."""
+    for _ in range(1000):
+        done: list[int] = []
+        in_two_threads(done.extend, range(count), LARGE)
+        assert sorted(done) == list(range(count))
+
+
+def test_either_thread_does_what_the_other_does_not_get_to() -> None:
+    """The thread that takes the first item only goes on when all others are done."""
+    left = threading.Semaphore(0)
     done: list[int] = []
-    in_two_threads(done.extend, range(count), LARGE)
-    assert sorted(done) == list(range(count))
+
+    def work(some: Iterable[int]) -> None:
+        for item in some:
+            if item == 0:
+                assert all(left.acquire(timeout=30) for _ in range(9))
+            else:
+                left.release()
+            done.append(item)
+
+    in_two_threads(work, range(10), LARGE)
+    assert done == [*range(1, 10), 0]
 
 
 def test_what_is_not_large_is_done_here() -> None:
@@ -35,10 +55,13 @@ def test_what_is_not_large_is_done_here() -> None:
 
 
 @pytest.mark.parametrize("bad", [0, 7])
-def test_an_error_in_either_half_is_raised_and_the_next_work_is_done(bad: int) -> None:
-    def work(some: Sequence[int]) -> None:
-        if bad in some:
-            raise ValueError(f"{bad} is bad")
+def test_an_error_in_either_thread_is_raised_and_the_next_work_is_done(bad: int) -> None:
+    def work(some: Iterable[int]) -> None:
+        for item in some:
+            # Neither thread does everything.
+            time.sleep(0.01)
+            if item == bad:
+                raise ValueError(f"{bad} is bad")
 
     with pytest.raises(ValueError, match=f"{bad} is bad"):
         in_two_threads(work, range(8), LARGE)
@@ -49,7 +72,7 @@ def test_work_begun_within_work_is_done_where_it_is() -> None:
     """The other thread is taken then, and may itself be who asks."""
     done: list[int] = []
 
-    def outer(some: Sequence[int]) -> None:
+    def outer(some: Iterable[int]) -> None:
         for item in some:
             in_two_threads(done.extend, range(item, item + 4), LARGE)
 

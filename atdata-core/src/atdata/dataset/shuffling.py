@@ -216,8 +216,8 @@ class _Singles(_Held):
             parts.setdefault(rows, []).append((row, to))
         reads: list[Read] = []
         for rows, pairs in parts.items():
-            chosen = np.array(sorted(pairs))
-            reads += rows.begin_fill(target, chosen[:, 1], chosen[:, 0])
+            chosen, slots = zip(*sorted(pairs), strict=True)
+            reads += rows.begin_fill(target, np.array(slots), np.array(chosen))
         read_all(reads)
 
 

@@ -8,7 +8,6 @@ value is read when its place in a batch or column is known.
 from __future__ import annotations
 
 from collections.abc import MutableSet
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +35,7 @@ _FEWEST = 4
 # Processes commonly may have 1024 files open.
 _MOST_FILES = 64
 # Values and gaps that are read in one call; two threads share the calls.
-_TOGETHER = 8
+_TOGETHER = 16
 
 
 class Place(NamedTuple):
@@ -98,16 +97,17 @@ class LargeReader:
         file, at = place
         width = tar.padded(stride - self._cut)
         outlines = aligned(count * width)
+        data = outlines.data
         head, *inner, tail = self._kept(stride)
-        rows = [outlines.data[start : start + width] for start in range(0, count * width, width)]
-        file.read(at, [rows[0][: head.size]])
-        for row, following in zip_longest(rows, rows[1:]):
+        # Behind a tail the next head lies: in the file always, here where rows have no padding.
+        ends = [(tail.place, tail.place + tail.size), (width, width + head.size)]
+        if ends[0][1] == width:
+            ends = [(tail.place, width + head.size)]
+        file.read(at, [data[: head.size]])
+        for row in range(0, count * width, width):
             for start, begin, size in inner:
-                file.read(at + start, [row[begin : begin + size]])
-            parts = [row[tail.place : tail.place + tail.size]]
-            if following is not None:
-                parts.append(following[: head.size])
-            file.read(at + tail.start, parts)
+                file.read(at + start, [data[row + begin : row + begin + size]])
+            file.read(at + tail.start, [data[row + begin : row + end] for begin, end in ends])
             at += stride
         return outlines.reshape(count, width)
 

@@ -6,7 +6,7 @@ import io
 import os
 import stat
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, Any, NamedTuple
 
 from atdata.shards.archive import truncated
@@ -92,6 +92,6 @@ def read_all(reads: Sequence[Read]) -> None:
     in_two_threads(_read_some, reads, sum(read.size for read in reads))
 
 
-def _read_some(reads: Sequence[Read]) -> None:
+def _read_some(reads: Iterable[Read]) -> None:
     for file, at, parts in reads:
         file.read(at, parts)

@@ -4,49 +4,48 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
-# From here on half the time is more than what it takes to wake another thread.
+# From here on the time saved is more than what it takes to wake another thread.
 _WORTHWHILE = 1 << 20
 
 
-def in_two_threads(work: Callable[[Sequence[T]], object], items: Sequence[T], size: int) -> None:
-    """Do work for all items: the second half in another thread, if it is about many bytes.
+def in_two_threads(work: Callable[[Iterable[T]], object], items: Sequence[T], size: int) -> None:
+    """Do work for all items, with the help of another thread if it is about many bytes.
 
-    A process has one such thread; while it works for somebody else, or where there is but one core
-    to run on, everything is done here. All is done when this returns or raises, unless what it
-    raises came from outside, as Ctrl-C does.
+    Either thread takes the next item when it is done with one: so neither waits for the other, and
+    what one of them is late the other makes up for. A process has one such thread; while it works
+    for somebody else, or where there is but one core to run on, everything is done here. All is
+    done when this returns or raises, unless what it raises came from outside, as Ctrl-C does.
     """
-    half = len(items) // 2
-    helper = _helper() if half and size >= _WORTHWHILE else None
+    shared = iter(items)
+    helper = _helper() if len(items) > 1 and size >= _WORTHWHILE else None
     if helper is None or not helper.is_free.acquire(blocking=False):
-        work(items)
+        work(shared)
         return
-    other = _Task(work, items[half:])
-    helper.begin(other)
+    other = helper.begin(lambda: work(shared))
     try:
-        work(items[:half])
+        work(shared)
     finally:
-        other.is_done.acquire()
+        helper.end(other)
     if other.error is not None:
         raise other.error
 
 
 class _Task:
-    def __init__(self, work: Callable[[Any], object], items: Sequence[Any]) -> None:
-        self._work = work
-        self._items = items
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
         self.error: BaseException | None = None
         self.is_done = threading.Lock()
         self.is_done.acquire()
 
     def run(self) -> None:
         try:
-            self._work(self._items)
+            self._act()
         except BaseException as error:  # noqa: BLE001 -- who waits for the task raises it
             self.error = error
 
@@ -64,10 +63,19 @@ class _Helper:
         self._task: _Task | None = None
         threading.Thread(target=self._serve, name="atdata-helper", daemon=True).start()
 
-    def begin(self, task: _Task) -> None:
-        """Have a task done; the caller has acquired ``is_free``, which is released after it."""
-        self._task = task
+    def begin(self, act: Callable[[], object]) -> _Task:
+        """Have something done; the caller has acquired ``is_free``, and calls ``end`` after it."""
+        task = self._task = _Task(act)
         self._is_wanted.release()
+        return task
+
+    def end(self, task: _Task) -> None:
+        """Wait until a task is done, or take it back if it has not been begun."""
+        if self._is_wanted.acquire(blocking=False):
+            self._task = None
+            self.is_free.release()
+        else:
+            task.is_done.acquire()
 
     def _serve(self) -> None:
         while True:
