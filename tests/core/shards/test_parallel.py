@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import pytest
 
-from atdata.shards.parallel import in_two_threads
+from atdata.shards.parallel import in_two_threads, meanwhile
 from atdata.shards.window import aligned
 
 LARGE = 1 << 30
@@ -78,6 +79,23 @@ def test_work_begun_within_work_is_done_where_it_is() -> None:
 
     in_two_threads(outer, range(0, 40, 4), LARGE)
     assert sorted(done) == list(range(40))
+
+
+@pytest.mark.parametrize("size", [0, LARGE])
+def test_what_is_done_meanwhile_is_done_when_it_has_been_waited_for(size: int) -> None:
+    for number in range(1000):
+        done: list[int] = []
+        wait = meanwhile(partial(done.append, number), size)
+        wait()
+        assert done == [number]
+        wait()
+
+
+def test_an_error_of_what_is_done_meanwhile_is_raised_by_who_waits() -> None:
+    wait = meanwhile(lambda: 1 // 0, LARGE)
+    with pytest.raises(ZeroDivisionError):
+        wait()
+    assert sorted(_names(range(8), LARGE)) == list(range(8))
 
 
 def test_many_threads_may_ask_at_once() -> None:

@@ -83,18 +83,45 @@ LocalDiskStore(sys.argv[1]).write_samples(items(3), prefix="deep/er")
 """
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace")
+# Much is synced while it is written, a little only in the end.
+MUCH = """
+import os, sys
+from atdata import LocalDiskStore
+from atdata.errors import StorageError
+from tests.sample_types import items
+try:
+    # The first sync of each thread fails, and only those of others are to.
+    os.fsync(sys.stdout.fileno())
+except OSError:
+    pass
+samples = items(1) * 40
+samples[0].text = "long " * 200_000
+try:
+    LocalDiskStore(sys.argv[1]).write_samples(samples, prefix="deep/er")
+except StorageError as error:
+    print(error)
+"""
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace")
+
+
+def _trace(code: str, root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = ["strace", "-f", "-y", *options, sys.executable, "-c", code, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and "ptrace" in done.stderr:
+        pytest.skip("processes cannot be traced here")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@needs_strace
 def test_w7_data_is_synced_before_its_name_and_the_name_before_success(tmp_path: Path) -> None:
     calls = (
         "trace=fsync,fdatasync,link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,write"
     )
     log = tmp_path / "log"
     root = tmp_path / "root"
-    command = ["strace", "-f", "-y", "-o", str(log), "-e", calls, sys.executable, "-c", ONE_WRITE]
-    done = subprocess.run([*command, str(root)], capture_output=True, text=True, check=False)
-    if done.returncode and "ptrace" in done.stderr:
-        pytest.skip("processes cannot be traced here")
-    assert done.returncode == 0, done.stderr
+    _trace(ONE_WRITE, root, "-o", str(log), "-e", calls)
     steps = [step for line in log.read_text().splitlines() if (step := _step(line, root))]
     assert steps == [
         *["mkdir root", "fsync parent", "mkdir .spool", "fsync root"],
@@ -103,6 +130,20 @@ def test_w7_data_is_synced_before_its_name_and_the_name_before_success(tmp_path:
         *["mkdir deep", "fsync root", "mkdir er", "fsync deep"],
         *["link data", "fsync er", "unlink spool"],
     ]
+
+
+@needs_strace
+def test_w7_what_cannot_be_synced_while_it_is_written_is_not_stored(tmp_path: Path) -> None:
+    """The system tells of it once: a later sync of the same file succeeds."""
+    root = tmp_path / "root"
+    [kept] = LocalDiskStore(root).write_samples(items(1), prefix="deep/er")
+    log = tmp_path / "log"
+    one_fails = "inject=fsync:error=EIO:when=1"
+    done = _trace(MUCH, root, "-o", str(log), "-e", "trace=fsync", "-e", one_fails)
+    assert "Input/output error" in done.stdout
+    assert ".tmp>) = -1 EIO" in log.read_text()
+    assert list(LocalDiskStore(root).list()) == [kept.url]
+    assert list(LocalDiskStore(root).abandoned()) == []
 
 
 def _step(line: str, root: Path) -> str | None:

@@ -1,11 +1,13 @@
-"""Reading large values, writing and hashing in two threads: one alone does not use all there is."""
+"""Reading large values in two threads, and hashing beside writing: one alone is not enough."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,36 +20,37 @@ def in_two_threads(work: Callable[[Iterable[T]], object], items: Sequence[T], si
     """Do work for all items, with the help of another thread if it is about many bytes.
 
     Either thread takes the next item when it is done with one: so neither waits for the other, and
-    what one of them is late the other makes up for. A process has one such thread; while it works
-    for somebody else, or where there is but one core to run on, everything is done here. All is
-    done when this returns or raises, unless what it raises came from outside, as Ctrl-C does.
+    what one of them is late the other makes up for. All is done when this returns or raises, unless
+    what it raises came from outside, as Ctrl-C does.
     """
     shared = iter(items)
-    helper = _helper() if len(items) > 1 and size >= _WORTHWHILE else None
-    if helper is None or not helper.is_free.acquire(blocking=False):
-        work(shared)
-        return
-    other = helper.begin(lambda: work(shared))
+    wait = meanwhile(partial(work, shared), size if len(items) > 1 else 0)
     try:
         work(shared)
-    finally:
-        helper.end(other)
-    if other.error is not None:
-        raise other.error
+    except BaseException:
+        # Nobody goes on with what is left, and of two errors the first is enough.
+        deque(shared, maxlen=0)
+        with suppress(Exception):
+            wait()
+        raise
+    wait()
 
 
-class _Task:
-    def __init__(self, act: Callable[[], object]) -> None:
-        self._act = act
-        self.error: BaseException | None = None
-        self.is_done = threading.Lock()
-        self.is_done.acquire()
+def meanwhile(act: Callable[[], object], size: int) -> Callable[[], None]:
+    """Have something done in another thread if it is about many bytes, else at once.
 
-    def run(self) -> None:
-        try:
-            self._act()
-        except BaseException as error:  # noqa: BLE001 -- who waits for the task raises it
-            self.error = error
+    Returns what waits until it is done and raises what it raised. A process has one such thread;
+    while it works for somebody else, or where there is but one core to run on, all is done here.
+    """
+    helper = _helper() if size >= _WORTHWHILE else None
+    if helper is None or not helper.is_free.acquire(blocking=False):
+        act()
+        return _nothing
+    return helper.begin(act)
+
+
+def _nothing() -> None:
+    pass
 
 
 class _Helper:
@@ -63,19 +66,28 @@ class _Helper:
         self._task: _Task | None = None
         threading.Thread(target=self._serve, name="atdata-helper", daemon=True).start()
 
-    def begin(self, act: Callable[[], object]) -> _Task:
-        """Have something done; the caller has acquired ``is_free``, and calls ``end`` after it."""
+    def begin(self, act: Callable[[], object]) -> Callable[[], None]:
+        """Have something done; the caller has acquired ``is_free``, which is released after it."""
         task = self._task = _Task(act)
         self._is_wanted.release()
-        return task
+        return partial(self._wait, task)
 
-    def end(self, task: _Task) -> None:
-        """Wait until a task is done, or take it back if it has not been begun."""
+    def _wait(self, task: _Task) -> None:
         if self._is_wanted.acquire(blocking=False):
-            self._task = None
-            self.is_free.release()
-        else:
-            task.is_done.acquire()
+            self._take_back(task)
+        with task.is_done:
+            if task.error is not None:
+                raise task.error
+
+    def _take_back(self, task: _Task) -> None:
+        """Do a task here that has not been begun; it may be somebody else's by now."""
+        if self._task is not task:
+            self._is_wanted.release()
+            return
+        self._task = None
+        self.is_free.release()
+        task.run()
+        task.is_done.release()
 
     def _serve(self) -> None:
         while True:
@@ -86,6 +98,20 @@ class _Helper:
             self.is_free.release()
             task.is_done.release()
             del task
+
+
+class _Task:
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+        self.error: BaseException | None = None
+        self.is_done = threading.Lock()
+        self.is_done.acquire()
+
+    def run(self) -> None:
+        try:
+            self._act()
+        except BaseException as error:  # noqa: BLE001 -- who waits for the task raises it
+            self.error = error
 
 
 @lru_cache(maxsize=1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from typing import IO, Any, NamedTuple
 
 from atdata.errors import LimitExceededError, StorageError
 from atdata.shards import tar
-from atdata.shards.parallel import in_two_threads
+from atdata.shards.parallel import meanwhile
 
 _PADDING = bytes(tar.BLOCK)
 _BUFFER = 1 << 20
@@ -39,6 +41,7 @@ class ShardWriter:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._sha256 = hashlib.sha256()
+        self._hashing: Callable[[], None] | None = None
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self.count = 0
@@ -64,6 +67,7 @@ class ShardWriter:
         self._pending.append(tar.END)
         self._add(len(tar.END))
         self._flush()
+        self._finish_hashing()
         return ShardDigest(self.count, self.bytes, self._sha256.hexdigest())
 
     def _add(self, size: int) -> None:
@@ -76,12 +80,14 @@ class ShardWriter:
         chunk = b"".join(self._pending)
         self._pending.clear()
         self._pending_bytes = 0
-        # Hashing takes as long as writing, and both can be done at once.
-        in_two_threads(
-            lambda acts: [act(chunk) for act in acts],
-            (self._write, self._sha256.update),
-            len(chunk),
-        )
+        self._finish_hashing()
+        # Hashing takes twice as long as writing: it goes on while the next samples are packed.
+        self._hashing = meanwhile(partial(self._sha256.update, chunk), len(chunk))
+        self._write(chunk)
+
+    def _finish_hashing(self) -> None:
+        if self._hashing is not None:
+            self._hashing()
 
     def _write(self, chunk: bytes) -> None:
         try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ from atdata.stores.store import DataStore, Leftover
 _SPOOL = ".spool"
 _MARK = "mark"
 _LONGEST_NAME = 255
+# What is written is synced in pieces of at least so many bytes.
+_SYNCED_AT_ONCE = 8 << 20
 # Braces would be expanded when the path is read back as a pattern.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\{}]")
 
@@ -167,11 +170,18 @@ class LocalDiskStore(DataStore):
 
 
 class _SpoolFile:
-    """A file that is gone once closed; what was linked to it stays."""
+    """A file that is gone once closed; what was linked to it stays.
+
+    While it is written, another thread has what is there already synced, so that little is left to
+    wait for when all must be on the disk.
+    """
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self._file = path.open("xb", buffering=0)
+        self._unsynced = 0
+        self._syncing: threading.Thread | None = None
+        self._error: OSError | None = None
 
     def is_ours(self) -> bool:
         """Lock the file, and tell whether that was before anybody took it for abandoned."""
@@ -180,7 +190,30 @@ class _SpoolFile:
     def write(self, data: bytes) -> int:
         # A nearly full disk takes a part first, and fails at the next.
         write_all(self._file, data)
+        self._unsynced += len(data)
+        if self._unsynced >= _SYNCED_AT_ONCE and not (self._syncing and self._syncing.is_alive()):
+            self._begin_sync()
         return len(data)
+
+    def flush(self) -> None:
+        """Wait for what is being synced; ``OSError`` if it failed, which no later sync tells."""
+        if self._syncing is not None:
+            self._syncing.join()
+        if self._error is not None:
+            raise self._error
+
+    def _begin_sync(self) -> None:
+        syncing = threading.Thread(target=self._sync, name="atdata-sync", daemon=True)
+        # A process that is ending begins no threads, and syncs everything at once.
+        with suppress(RuntimeError):
+            syncing.start()
+            self._syncing, self._unsynced = syncing, 0
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._error = error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -190,6 +223,8 @@ class _SpoolFile:
 
     def __exit__(self, *_: object) -> None:
         try:
+            if self._syncing is not None:
+                self._syncing.join()
             self._file.close()
         finally:
             Path(self.name).unlink(missing_ok=True)
