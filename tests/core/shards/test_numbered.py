@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.core.shards.reading import as_columns, one_by_one, outcome
@@ -103,6 +103,9 @@ _TIMED_CHANGES = st.one_of(
 )
 
 
+_MALFORMED = [(BLOCK, ord("0")), (2 * BLOCK + 124, ord("1"))]
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     keys=_KEYS,
@@ -111,6 +114,15 @@ _TIMED_CHANGES = st.one_of(
     members=st.lists(st.integers(20, COUNT - 1), min_size=2, max_size=2),
     changes=st.lists(_TIMED_CHANGES, max_size=2),
     is_sound=st.booleans(),
+)
+# A malformed time in front of a size that leads beyond the end: the first of them is told.
+@example(
+    keys=[f"{number:03d}" for number in range(COUNT)],
+    first=1.5,
+    step=0.0,
+    members=[20, 20],
+    changes=_MALFORMED,
+    is_sound=True,
 )
 def test_a_change_anywhere_is_seen_where_every_member_has_a_time(
     keys: list[str],

@@ -68,8 +68,8 @@ class Archive:
             self._window.skip(size)
 
     def fill_member(self) -> None:
-        """Read on if the member at the window's start is not complete."""
-        self._need(self._member_size(0))
+        """Read on if the member at the window's start is not complete, and if there is more."""
+        self._has(self._member_size(0))
 
     def finish_members(self, last_key: bytes, size: int) -> None:
         """Move past members that were read by other means."""
@@ -81,7 +81,8 @@ class Archive:
 
     def _member_size(self, start: int) -> int:
         """Return the size of the member at a distance, with what it extends."""
-        self._need(start + BLOCK)
+        if not self._has(start + BLOCK):
+            return 0
         try:
             header = tar.parse_header(self._window.peek(start, start + BLOCK))
         except CorruptDataError:
@@ -184,8 +185,11 @@ class Archive:
         elif keyword.startswith(b"GNU.sparse"):
             raise self._corrupt("holds a sparse file; only plain files are read")
 
+    def _has(self, size: int) -> bool:
+        return self._window.ready >= size or self._window.fill(size)
+
     def _need(self, size: int) -> None:
-        if self._window.ready < size and not self._window.fill(size):
+        if not self._has(size):
             raise truncated(self._shard, self._window.at + self._window.ready)
 
     def _expect_end(self) -> None:
