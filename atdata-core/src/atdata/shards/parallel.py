@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -42,7 +43,8 @@ def meanwhile(act: Callable[[], object], size: int) -> Callable[[], None]:
     Returns what waits until it is done and raises what it raised. A process has one such thread;
     while it works for somebody else, or where there is but one core to run on, all is done here.
     """
-    helper = _helper() if size >= _WORTHWHILE else None
+    # Of a process that is ending, other threads stand still.
+    helper = _helper() if size >= _WORTHWHILE and not sys.is_finalizing() else None
     if helper is None or not helper.is_free.acquire(blocking=False):
         act()
         return _nothing
