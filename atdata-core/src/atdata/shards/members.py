@@ -22,13 +22,10 @@ _MAGIC_WORD = 32
 _MAGIC_MASK = np.uint64(0x0000_FFFF_FFFF_FF00)
 _MAGIC = np.uint64(int.from_bytes(b"\0ustar\0\0", "little"))
 SUFFIX = b".msgpack"
-_CHECKSUM = slice(148, 154)
-_KIND = 156
 _REGULAR = ord("0")
 # The words with the size (from byte 4 of the first of them), the time and the checksum; of these
 # the bytes that belong to something else.
 _NUMBERS = slice(15, 20)
-CHECKSUM_WORDS = slice(18, 20)
 _COUNT = _NUMBERS.stop - _NUMBERS.start
 _FIXED_IN_NUMBERS = b"\xff" * 4 + bytes(30) + b"\xff" * 6
 _FIXED_IN_KEYS = bytes(0xFF if byte < ord("0") else 0 for byte in range(256))
@@ -81,7 +78,7 @@ def find_members(blocks: ByteArray, start: int, previous_key: bytes | None) -> M
     at = np.flatnonzero((words[:, _MAGIC_WORD] & _MAGIC_MASK) == _MAGIC)
     if not len(at) or at[0] != 0:
         return None
-    extended = blocks[0, _KIND] == tar.PAX
+    extended = blocks[0, tar.KIND] == tar.PAX
     if extended:
         at = _behind_times(blocks, at)
     if not len(at):
@@ -132,13 +129,13 @@ def _check_headers(headers: ByteArray, size: int, free: int) -> tuple[Ints, Any,
     differing = columns ^ columns[:, :1]
     fixed = headers[0, :free].tobytes().translate(_FIXED_IN_KEYS).ljust(8 * named, b"\xff")
     good &= _none(differing & _column(fixed + _FIXED_IN_NUMBERS))
-    sums = byte_sums(keys).sum(axis=0)
+    sums = _byte_sums(keys)
     sizes = np.full(len(words), size)
     # Most often all sizes are equal, and all times.
     if (differing[named:-1] & _SIZE_AND_TIME).any():
         sizes, are_sizes = _sizes(numbers)
         good &= are_sizes
-        sums += byte_sums(numbers[:-1] & _SIZE_AND_TIME).sum(axis=0)
+        sums += _byte_sums(numbers[:-1] & _SIZE_AND_TIME)
     good &= _are_checksums(numbers, sums)
     return sizes, good, keys
 
@@ -150,7 +147,7 @@ def _sound(header: bytes) -> tar.Header | None:
     except CorruptDataError:
         return None
     # Checksums are compared as digits, and sizes as theirs where they differ.
-    is_usual = header[_CHECKSUM].isdigit() and parsed.size <= tar.MAX_SIZE
+    is_usual = header[tar.CHECKSUM].isdigit() and parsed.size <= tar.MAX_SIZE
     return parsed if is_usual else None
 
 
@@ -187,10 +184,11 @@ def _none(columns: Words) -> Any:
     return np.bitwise_or.reduce(columns, axis=0) == 0
 
 
-def byte_sums(words: Words) -> Words:
-    """Add up the bytes of each word."""
+def _byte_sums(words: Words) -> Words:
+    """Add up the bytes of some words, a column each."""
     pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
-    return (pairs * _PAIRS) >> np.uint64(48)
+    sums: Words = ((pairs * _PAIRS) >> np.uint64(48)).sum(axis=0)
+    return sums
 
 
 def _sizes(numbers: Words) -> tuple[Ints, Any]:

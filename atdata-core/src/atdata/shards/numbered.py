@@ -28,9 +28,6 @@ _MOST = 0xFF
 _NAME_WORDS = tar.MAX_NAME // 8
 # Of a time, the last three digits may differ: they lie in one word with the checksum.
 _TIME = slice(144, 147)
-_CHECKSUM = slice(148, 154)
-_KIND = 156
-_PREFIX = 345
 # Of sizes below 64, the last two digits may differ: bytes 5 and 6 of a word.
 _SIZE = slice(124, 135)
 _SMALL_SIZES = frozenset(b"%011o" % size for size in range(64))
@@ -47,7 +44,7 @@ class _Header:
     def __init__(self, header: bytes, digits: bytearray) -> None:
         """Take one of them, and a mask of the bits that may differ, the checksum's aside."""
         free = digits.copy()
-        free[_CHECKSUM] = b"\x07" * 6
+        free[tar.CHECKSUM] = b"\x07" * 6
         mask = np.frombuffer(free, np.uint64)
         self.places = np.flatnonzero(mask)
         self._free = spans(mask != 0)
@@ -95,7 +92,7 @@ class Numbered:
         header = buffer[members.headers[0] :][:BLOCK].tobytes()
         extended = buffer[start:][:BLOCK].tobytes() if members.headers[0] > start else None
         masks = [_digits(header)] if extended is None else [_digits(header), _digits(extended)]
-        if header[_PREFIX] or not any(masks[0][: tar.MAX_NAME]) or max(map(sum, masks)) > _MOST:
+        if header[tar.PREFIX] or not any(masks[0][: tar.MAX_NAME]) or max(map(sum, masks)) > _MOST:
             return None
         if extended is not None and extended[_SIZE] not in _SMALL_SIZES:
             return None
@@ -149,6 +146,6 @@ def _digits(header: bytes) -> bytearray:
     name, mask = header[: tar.MAX_NAME].partition(b"\0")[0], bytearray(BLOCK)
     mask[: len(name)] = name.translate(_FREE)
     mask[_TIME] = header[_TIME].translate(_FREE)
-    if header[_KIND] == tar.PAX:
+    if header[tar.KIND] == tar.PAX:
         mask[_SIZE_DIGITS] = b"\x07\x07"
     return mask

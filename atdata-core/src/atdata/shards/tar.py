@@ -16,6 +16,11 @@ END = bytes(2 * BLOCK)
 MAX_NAME = 100
 MAX_SIZE = 8**11 - 1
 
+# Where fields of a header are: the digits of the checksum, the kind, and a prefix of the name.
+CHECKSUM = slice(148, 154)
+KIND = 156
+PREFIX = 345
+
 REGULAR = frozenset(b"0\0007")
 DIRECTORY = ord("5")
 PAX = ord("x")
@@ -50,9 +55,9 @@ def parse_header(block: bytes) -> Header:
     if size < 0:
         raise CorruptDataError("a tar header claims a negative size")
     name = block[:100].partition(b"\0")[0]
-    if block[345] and block[257:263] == b"ustar\0":
-        name = block[345:500].partition(b"\0")[0] + b"/" + name
-    return Header(name, size, block[156])
+    if block[PREFIX] and block[257:263] == b"ustar\0":
+        name = block[PREFIX:500].partition(b"\0")[0] + b"/" + name
+    return Header(name, size, block[KIND])
 
 
 def padded(size: int) -> int:
