@@ -34,8 +34,6 @@ _OUTLINES = 4 << 20
 _FEWEST = 4
 # Processes commonly may have 1024 files open.
 _MOST_FILES = 64
-# Values and gaps that are read in one call; two threads share the calls.
-_TOGETHER = 16
 
 
 class Place(NamedTuple):
@@ -146,10 +144,6 @@ class LargeRun(Run):
         self._place = place
         self._stride = stride
         self._large = large
-        # From the end of each value to the next, which may be the first of the next sample.
-        begins = [offset for _, _, offset in large]
-        ends = [offset + (kind.width or 0) for _, kind, offset in large]
-        self._gaps = [b - a for a, b in zip(ends, [*begins[1:], begins[0] + stride], strict=True)]
 
     @property
     def size(self) -> int:
@@ -168,31 +162,17 @@ class LargeRun(Run):
     def begin_fill(self, target: Columns, places: Places, rows: Places) -> list[Read]:
         """Copy small values, and return where the large ones are to be read from and to."""
         super().begin_fill(target, places, rows)
-        file = self._place.file
+        # Slices of bytes are made faster than rows of arrays.
         large = [
-            (offset, kind.width or 0, target.raw[name].data.cast("B"), file.unwanted(gap))
-            for (name, kind, offset), gap in zip(self._large, self._gaps, strict=True)
+            (offset, kind.width or 0, target.raw[name].data.cast("B"))
+            for name, kind, offset in self._large
         ]
-        reads: list[Read] = []
-        parts: list[Any] = []
-        first = following = 0
         sources, slots = numbers(rows, len(self)), numbers(places, len(target))
-        for row, slot in zip(sources, slots, strict=True):
-            if parts and row != following:
-                reads.append(Read(file, first, parts[:-1]))
-                parts = []
-            following = row + 1
-            for offset, width, values, gap in large:
-                if not parts:
-                    first = self._sample_at(row) + offset
-                # Slices of bytes are made faster than rows of arrays.
-                parts += (values[slot * width : (slot + 1) * width], gap)
-                if gap is None or len(parts) >= _TOGETHER:
-                    reads.append(Read(file, first, parts[:-1]))
-                    parts = []
-        if parts:
-            reads.append(Read(file, first, parts[:-1]))
-        return reads
+        return self._place.file.reads(
+            (self._sample_at(row) + offset, values[slot * width : (slot + 1) * width])
+            for row, slot in zip(sources, slots, strict=True)
+            for offset, width, values in large
+        )
 
     def keep(self, row: int, files: MutableSet[LocalFile]) -> Kept:
         """Leave a row in its file, unless too many are open."""

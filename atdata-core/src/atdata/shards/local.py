@@ -14,6 +14,8 @@ from atdata.shards.parallel import in_two_threads
 
 # Bytes that nobody wants are read too where that costs less than another call to the system.
 _GAP = 8 << 10
+# Buffers and gaps that are filled in one call; two threads share the calls.
+_TOGETHER = 16
 
 
 class LocalFile:
@@ -52,9 +54,22 @@ class LocalFile:
             self._read_part(memoryview(part), at)
             at += len(part)
 
-    def unwanted(self, size: int) -> memoryview | None:
-        """Return a buffer for bytes that nobody wants; None where reading them is not worth it."""
-        return self._unwanted[:size] if size <= _GAP else None
+    def reads(self, wanted: Iterable[tuple[int, memoryview]]) -> list[Read]:
+        """Plan the filling of buffers with what begins at their places.
+
+        Those whose places lie close behind each other are filled in one call to the system.
+        """
+        reads: list[Read] = []
+        parts: list[memoryview] = []
+        end = 0
+        for at, buffer in wanted:
+            if parts and 0 <= at - end <= _GAP and len(parts) < _TOGETHER:
+                parts += (self._unwanted[: at - end], buffer)
+            else:
+                parts = [buffer]
+                reads.append(Read(self, at, parts))
+            end = at + len(buffer)
+        return reads
 
     def _read_part(self, rest: memoryview, at: int) -> None:
         while rest:
