@@ -321,7 +321,11 @@ def test_a_node_of_a_larger_cluster_says_that_it_wants_another_client(
         provider.close()
 
 
-def test_a_commit_waits_while_its_keys_move_to_another_node(redis_launcher: Launcher) -> None:
+@pytest.mark.parametrize("first_moved", [["{atdata}:format"], None], ids=["some", "all"])
+def test_a_commit_waits_while_its_keys_move_to_another_node(
+    redis_launcher: Launcher, first_moved: list[str] | None
+) -> None:
+    """Where all have moved, the client is sent to a node that it has not heard of."""
     first, second = (redis_launcher.start_node() for _ in range(2))
     with first.client() as source, second.client() as target:
         source.execute_command("CLUSTER", "MEET", "127.0.0.1", second.port)
@@ -339,13 +343,14 @@ def test_a_commit_waits_while_its_keys_move_to_another_node(redis_launcher: Laun
             here = source.execute_command("CLUSTER", "MYID")
             target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", here)
             source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", there)
-            source.migrate("127.0.0.1", second.port, ["{atdata}:format"], 0, 5000)
+            keys = source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
+            source.migrate("127.0.0.1", second.port, first_moved or keys, 0, 5000)
             writing = threads.submit(provider.commit, [Put(KEY, b'{"n":2}', expect=ONE)])
             # Longer than the client itself goes on asking both.
             time.sleep(2)
             assert not writing.done()
-            keys = source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
-            source.migrate("127.0.0.1", second.port, keys, 0, 5000)
+            if rest := source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
+                source.migrate("127.0.0.1", second.port, rest, 0, 5000)
             for node in (target, source):
                 node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", there)
             writing.result()

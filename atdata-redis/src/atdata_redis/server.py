@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, TryAgainError
 
 from atdata.errors import StorageError
 from atdata_redis.addresses import Client, is_cluster, name_of
@@ -47,15 +47,15 @@ class Server:
         def act(client: Client) -> Any:
             rest = (len(keys), *keys, *arguments)
             try:
-                return client.execute_command("EVALSHA", script.digest, *rest, **_RAW)
+                return _execute(client, "EVALSHA", script.digest, *rest)
             except NoScriptError:
-                return client.execute_command("EVAL", script.text, *rest, **_RAW)
+                return _execute(client, "EVAL", script.text, *rest)
 
         return self._patiently(act)
 
     def command(self, *words: Any) -> Any:
         """Run a command on the server that has the key in it."""
-        return self._patiently(lambda client: client.execute_command(*words, **_RAW))
+        return self._patiently(lambda client: _execute(client, *words))
 
     def nodes(self) -> list[Any]:
         """Return a client for each server that holds a part of the data."""
@@ -109,6 +109,17 @@ class Server:
             else:
                 self._is_known = True
                 return result
+
+
+def _execute(client: Client, *words: Any) -> Any:
+    try:
+        return client.execute_command(*words, **_RAW)
+    except AttributeError as error:
+        # A cluster's client was sent to a node that it does not know, as while the first keys move
+        # to a new one.
+        if error.name == "redis_connection":
+            raise TryAgainError(str(error)) from error
+        raise
 
 
 def _pauses() -> Iterator[float]:
