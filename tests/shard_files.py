@@ -6,6 +6,7 @@ import io
 import random
 import tarfile
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,17 +59,20 @@ def write_with_webdataset(path: Path, samples: Iterable[Any]) -> str:
 
 
 def tar_bytes(
-    members: Iterable[Member | tarfile.TarInfo], form: int = tarfile.USTAR_FORMAT
+    members: Iterable[Member | tarfile.TarInfo],
+    form: int = tarfile.USTAR_FORMAT,
+    times: Iterable[float] = repeat(0),
 ) -> bytes:
     """Write members with Python's tarfile; a ``TarInfo`` is a member without data."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
-        for member in members:
+        for member, time in zip(members, times, strict=False):
             if isinstance(member, tarfile.TarInfo):
                 archive.addfile(member)
                 continue
             info = tarfile.TarInfo(member[0])
             info.size = len(member[1])
+            info.mtime = time
             archive.addfile(info, io.BytesIO(member[1]))
     return stream.getvalue()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterable
 from typing import Any
 from unittest import mock
 
@@ -45,16 +46,13 @@ def _with_sum(header: bytes) -> bytes:
     return header[:148] + b"%06o" % total + header[154:]
 
 
+def _members(keys: Iterable[str]) -> list[tuple[str, bytes]]:
+    return [(f"{key}.msgpack", point.packed) for key, point in zip(keys, _points(), strict=True)]
+
+
 def _timed(keys: list[str], times: list[float]) -> bytes:
     """Write points as webdataset does: each behind a PAX header with its fractional time."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for key, time, point in zip(keys, times, _points(), strict=True):
-            info = tarfile.TarInfo(f"{key}.msgpack")
-            info.mtime = time
-            info.size = len(point.packed)
-            archive.addfile(info, io.BytesIO(point.packed))
-    return stream.getvalue()
+    return tar_bytes(_members(keys), tarfile.PAX_FORMAT, times)
 
 
 # What stands in a name, a checksum, a size, a time, a type, a prefix, and what stands anywhere.
@@ -174,9 +172,7 @@ def _extend(data: bytearray, at: int, record: bytes) -> None:
 def test_a_name_that_is_there_twice_is_seen(twice: int, folder: str) -> None:
     """Also where a window ends between the two."""
     numbers = [number - (number > twice) for number in range(COUNT)]
-    names = [f"{folder}{number:06d}.msgpack" for number in numbers]
-    packed = [point.packed for point in _points()]
-    data = tar_bytes(zip(names, packed, strict=True))
+    data = tar_bytes(_members(f"{folder}{number:06d}" for number in numbers))
     expected = outcome(one_by_one, data, Point)
     assert "two .msgpack members" in expected[1]
     assert outcome(as_columns, io.BytesIO(data), Point, WINDOW) == expected

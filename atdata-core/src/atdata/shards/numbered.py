@@ -34,12 +34,18 @@ _SMALL_SIZES = frozenset(b"%011o" % size for size in range(64))
 _SIZE_DIGITS = slice(133, 135)
 _SIZE_WORD = 16
 _BOTH_DIGITS = np.uint64(0x0707)
-_LENGTHS = np.array([(both & 7) * 8 + (both >> 8) for both in range(0x0708)])
+_LENGTHS = (np.arange(0x0708) & 7) * 8 + (np.arange(0x0708) >> 8)
 _ONES = np.uint64(0x0101_0101_0101_0101)
 
 
 class _Header:
     """A header that many are like, but for some digits and the checksum, which must fit them."""
+
+    @classmethod
+    def like(cls, header: bytes) -> _Header | None:
+        """Take one of them; None if it has more digits than can be added up."""
+        digits = _digits(header)
+        return cls(header, digits) if sum(digits) <= _MOST else None
 
     def __init__(self, header: bytes, digits: bytearray) -> None:
         """Take one of them, and a mask of the bits that may differ, the checksum's aside."""
@@ -47,6 +53,8 @@ class _Header:
         free[tar.CHECKSUM] = b"\x07" * 6
         mask = np.frombuffer(free, np.uint64)
         self.places = np.flatnonzero(mask)
+        # How many of these words are the name's.
+        self.named = int(np.searchsorted(self.places, _NAME_WORDS, "right"))
         self._free = spans(mask != 0)
         self._words = np.frombuffer(header, np.uint64)
         self._model = self._words[self.places, None]
@@ -89,20 +97,21 @@ class Numbered:
         is_even = members.end - start == stride * len(members.sizes)
         if not is_even or (members.sizes != size).any():
             return None
-        header = buffer[members.headers[0] :][:BLOCK].tobytes()
-        extended = buffer[start:][:BLOCK].tobytes() if members.headers[0] > start else None
-        masks = [_digits(header)] if extended is None else [_digits(header), _digits(extended)]
-        if header[tar.PREFIX] or not any(masks[0][: tar.MAX_NAME]) or max(map(sum, masks)) > _MOST:
+        block = buffer[members.headers[0] :][:BLOCK].tobytes()
+        header = _Header.like(block)
+        if header is None or not header.named or block[tar.PREFIX]:
             return None
-        if extended is not None and extended[_SIZE] not in _SMALL_SIZES:
-            return None
-        return cls(header, extended, size)
+        if members.headers[0] == start:
+            return cls(header, None, block.index(SUFFIX), size)
+        block_before = buffer[start:][:BLOCK].tobytes()
+        extended = _Header.like(block_before) if block_before[_SIZE] in _SMALL_SIZES else None
+        return cls(header, extended, block.index(SUFFIX), size) if extended is not None else None
 
-    def __init__(self, header: bytes, extended: bytes | None, size: int) -> None:
-        self._key = header.index(SUFFIX)
-        self._header = _Header(header, _digits(header))
-        self._named = int(np.searchsorted(self._header.places, _NAME_WORDS, "right"))
-        self._extended = _Header(extended, _digits(extended)) if extended is not None else None
+    def __init__(self, header: _Header, extended: _Header | None, key: int, size: int) -> None:
+        """Take the headers of a file and in front of it, and the lengths of its key and data."""
+        self._header = header
+        self._extended = extended
+        self._key = key
         # Where in a sample the header lies.
         self._at = 2 * BLOCK if extended is not None else 0
         self._size = size
@@ -138,7 +147,7 @@ class Numbered:
         if headers[0, : self._key].tobytes() == previous_key:
             return False
         columns = self._header.columns(headers.view(np.uint64))
-        return columns is not None and bool(differ_from_before(columns[: self._named]).all())
+        return columns is not None and bool(differ_from_before(columns[: self._header.named]).all())
 
 
 def _digits(header: bytes) -> bytearray:
