@@ -16,7 +16,7 @@
     ├── NotFoundError            KeyError              the index holds no such thing
     │   └── IdentityNotFoundError  ValueError          nobody on the network is known by that name
     ├── ConflictError            ValueError            something else is stored under that key
-    ├── EmptyDatasetError        ValueError RuntimeError  there are no samples to write
+    ├── EmptyDatasetError        ValueError RuntimeError  there are no samples to write, or to read
     ├── SplitNotFoundError       ValueError KeyError   a dataset has no such split
     ├── ShardNotFoundError       KeyError FileNotFoundError  a shard is not where it was said to be
     ├── NoDataFilesError         FileNotFoundError     a path or pattern matches nothing
@@ -114,7 +114,7 @@ class ConflictError(AtdataError, ValueError):
 
 
 class EmptyDatasetError(AtdataError, ValueError, RuntimeError):
-    """There are no samples to write."""
+    """There are no samples to write, or to read."""
 
 
 class SplitNotFoundError(AtdataError, ValueError, KeyError):

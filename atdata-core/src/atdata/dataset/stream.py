@@ -16,6 +16,7 @@ from atdata.dataset.shuffling import Shuffle, shuffled, shuffled_rows
 from atdata.dataset.source import shard_ids
 from atdata.dataset.stages import Stage, Take
 from atdata.dataset.url import redacted
+from atdata.errors import EmptyDatasetError
 from atdata.shards import Rows, ShardReader, in_chunks
 
 
@@ -80,7 +81,7 @@ class SampleStream:
         return self._rows(place, self.shuffle)
 
     def _rows(self, place: Place, shuffle: Shuffle | None) -> Iterator[Rows]:
-        rows = self._read(self._shards(place, shuffle))
+        rows = self._read(self._shards(place, shuffle), is_whole=place.count == 1)
         if shuffle is None:
             return rows
         entropy = shuffle.entropy(f"samples {place.index} of {place.count}")
@@ -96,11 +97,15 @@ class SampleStream:
             return shuffled(part, shuffle.buffer_shards, None)
         return part
 
-    def _read(self, shards: Iterable[str]) -> Iterator[Rows]:
+    def _read(self, shards: Iterable[str], *, is_whole: bool) -> Iterator[Rows]:
         reader = ShardReader(self.sample_type)
         with closing(open_shards(self.source, shards)) as opened:
             for shard, stream in opened:
                 yield from reader.read(stream, redacted(shard))
+        if is_whole and not reader.count:
+            raise EmptyDatasetError(
+                f"{self.source!r} holds no samples in any of its shards; write them again"
+            )
 
 
 def this_place() -> Place:

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import IO, Any, Literal, Self
 
 from atdata.dataset.braces import expand_braces, join_urls
-from atdata.dataset.compressed import open_gzip
 from atdata.dataset.remote import open_remote
 from atdata.errors import InvalidNameError, ShardNotFoundError, StorageError
+from atdata.shards.compressed import open_gzip
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -64,9 +64,10 @@ class ShardSource:
 class URLSource(ShardSource):
     """Shards at URLs or paths, each of which may be a brace pattern like ``data-{000..099}.tar``.
 
-    Local paths are opened directly, URLs through fsspec. Compressed archives are opened only with
-    ``compression="gzip"``. An immutable, picklable value, safe to share between threads and
-    processes: nothing is open between calls.
+    Local paths are opened directly, URLs through fsspec. With ``compression="gzip"`` what is opened
+    is decompressed, and must be compressed so; datasets also find that out by themselves. An
+    immutable, picklable value, safe to share between threads and processes: nothing is open between
+    calls.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class URLSource(ShardSource):
     ) -> None:
         urls = [url] if isinstance(url, str | os.PathLike) else url
         self._urls = tuple(os.fspath(one) for one in urls)
+        if compression not in (None, "gzip"):
+            raise ValueError(f"compression is 'gzip' or None, not {compression!r:.80}")
         self._compression = compression
 
     @classmethod

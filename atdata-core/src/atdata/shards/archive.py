@@ -9,6 +9,8 @@ from atdata.errors import (
     TruncatedShardError,
 )
 from atdata.shards import tar
+from atdata.shards.foreign import why_not_tar
+from atdata.shards.junk import JUNK_KINDS, is_junk
 from atdata.shards.tar import BLOCK
 from atdata.shards.window import Window
 
@@ -16,21 +18,16 @@ from atdata.shards.window import Window
 MAX_MEMBER = 16 << 30
 MAX_EXTENSION = 1 << 20
 
-_FOREIGN = {
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"PK\x03\x04": "zip",
-}
 _MAX_DIGITS = 19
+_EXTENSIONS = frozenset({tar.PAX, tar.PAX_GLOBAL, tar.GNU_LONG_NAME, tar.GNU_LONG_LINK})
 
 
 class Archive:
     """The members of a shard behind a window, grouped into samples.
 
     Consecutive members whose names agree up to the first dot of the last part are one sample; its
-    ``.msgpack`` member is the sample, others are passed over.
+    ``.msgpack`` member is the sample, others are passed over. So is the junk of other tools, which
+    is counted in ``skipped``.
     """
 
     def __init__(self, window: Window, shard: str) -> None:
@@ -39,6 +36,7 @@ class Archive:
         self._has_payload = True
         self._renamed: bytes | None = None
         self._resized: int | None = None
+        self.skipped = 0
         # The key of the sample that the last member belonged to.
         self.key: bytes | None = None
 
@@ -97,8 +95,8 @@ class Archive:
         try:
             header = tar.parse_header(block)
         except CorruptDataError as error:
-            raise self._corrupt(_why_not_tar(block, self._window.at) or str(error)) from error
-        if self._resized is not None and header.kind in tar.REGULAR:
+            raise self._foreign(block) or self._corrupt(str(error)) from error
+        if self._resized is not None and header.kind not in _EXTENSIONS:
             header = header._replace(size=self._resized)
             self._resized = None
         if header.size > MAX_MEMBER:
@@ -120,9 +118,10 @@ class Archive:
             self._read_extension(self._extension(size))
         elif kind == tar.GNU_LONG_NAME:
             self._renamed = self._extension(size).rstrip(b"\0")
-        elif kind == tar.DIRECTORY:
+        elif kind in JUNK_KINDS:
             self._renamed = None
-        elif kind not in (tar.PAX_GLOBAL, tar.GNU_LONG_LINK):
+            self.skipped += 1
+        elif kind not in _EXTENSIONS:
             shown = name.decode("utf-8", "replace")
             raise self._corrupt(
                 f"holds a {tar.kind_name(kind)}, {shown!r}; only plain files are read"
@@ -130,6 +129,9 @@ class Archive:
         return None
 
     def _take_file(self, name: bytes, size: int) -> tuple[str, bytes] | None:
+        if is_junk(name):
+            self.skipped += 1
+            return None
         folder, slash, base = name.rpartition(b"/")
         stem, dot, extension = base.partition(b".")
         if not dot or not stem:
@@ -190,7 +192,8 @@ class Archive:
 
     def _need(self, size: int) -> None:
         if not self._has(size):
-            raise truncated(self._shard, self._window.at + self._window.ready)
+            start = self._window.peek(0, self._window.ready)
+            raise self._foreign(start) or truncated(self._shard, self._window.at + len(start))
 
     def _expect_end(self) -> None:
         """Check for the second zero block, and that nothing but zeros follows."""
@@ -202,6 +205,13 @@ class Archive:
             if zeros < len(rest):
                 raise self._corrupt("goes on after its end-of-archive mark")
 
+    def _foreign(self, start: bytes) -> CorruptDataError | None:
+        """Make the error for what is not a tar archive; None if it is one, or begins as one."""
+        why = None if self._window.at else why_not_tar(start)
+        if why is None:
+            return None
+        return CorruptDataError(f"shard {self._shard} {why}", shard=self._shard, offset=0)
+
     def _corrupt(self, what: str) -> CorruptDataError:
         offset = self._window.at
         return CorruptDataError(
@@ -211,19 +221,10 @@ class Archive:
 
 def truncated(shard: str, offset: int) -> TruncatedShardError:
     """Say that a shard ends at an offset, before it should."""
-    return TruncatedShardError(
-        f"shard {shard} is truncated: it ends at offset {offset}, before its end-of-archive mark; "
-        "copy or write it again",
-        shard=shard,
-        offset=offset,
+    what = (
+        f"is truncated: it ends at offset {offset}, before its end-of-archive mark"
+        if offset
+        else "is empty: it has 0 bytes, and a tar archive has at least its end-of-archive mark"
     )
-
-
-def _why_not_tar(block: bytes, offset: int) -> str | None:
-    """Say what the first block of something that is no tar looks like."""
-    if offset:
-        return None
-    for magic, name in _FOREIGN.items():
-        if block.startswith(magic):
-            return f"is {name}-compressed, not a plain tar; decompress it or give compression="
-    return "is not a tar archive"
+    message = f"shard {shard} {what}; copy or write it again"
+    return TruncatedShardError(message, shard=shard, offset=offset)

@@ -42,6 +42,10 @@ class LocalFile:
         is_file = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
         return cls(stream, shard) if is_file else None
 
+    def first(self, count: int) -> bytes:
+        """Return the first bytes of the shard, fewer if it is shorter."""
+        return os.pread(self._number, count, self.start)
+
     def read(self, at: int, parts: Sequence[Any]) -> None:
         """Fill buffers with what begins at a place, one after the other.
 

@@ -104,7 +104,8 @@ def check_files(blocks: ByteArray, at: Ints, previous_key: bytes | None) -> tupl
     sizes, good, keys = _check_headers(headers, header.size, key_length)
     good &= _are_keys(keys)
     first_key = first[:key_length]
-    if b"." in first_key or b"\0" in first_key or first_key.endswith(b"/"):
+    base = first_key.rpartition(b"/")[2]
+    if not base or b"." in base or b"\0" in first_key:
         good[0] = False
     good[0] &= header.name.removesuffix(SUFFIX) != previous_key
     return sizes, good

@@ -102,10 +102,14 @@ class Numbered:
         if header is None or not header.named or block[tar.PREFIX]:
             return None
         if members.headers[0] == start:
-            return cls(header, None, block.index(SUFFIX), size)
+            return cls(header, None, block.index(SUFFIX + b"\0"), size)
         block_before = buffer[start:][:BLOCK].tobytes()
         extended = _Header.like(block_before) if block_before[_SIZE] in _SMALL_SIZES else None
-        return cls(header, extended, block.index(SUFFIX), size) if extended is not None else None
+        return (
+            cls(header, extended, block.index(SUFFIX + b"\0"), size)
+            if extended is not None
+            else None
+        )
 
     def __init__(self, header: _Header, extended: _Header | None, key: int, size: int) -> None:
         """Take the headers of a file and in front of it, and the lengths of its key and data."""

@@ -2,7 +2,8 @@
 
 Samples are found many at a time where the members of a shard are alike, and one by one where they
 are not; both ways read the same samples and raise the same errors. Nothing is skipped silently: an
-archive that ends early, continues after its end, or holds what is not a sample is an error.
+archive that ends early, continues after its end, or holds what is not a sample is an error. What is
+compressed with gzip is decompressed, wherever it comes from.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import IO, Any
 
-from atdata.errors import CorruptDataError
 from atdata.shards.archive import Archive
+from atdata.shards.compressed import decompressed, is_decompressed
+from atdata.shards.foreign import GZIP
 from atdata.shards.large import LargeReader, Place
 from atdata.shards.layout import Layout, make_layout
 from atdata.shards.local import LocalFile
@@ -53,9 +55,16 @@ class ShardReader:
         self._loose: Layout | None = None
         self._large: LargeReader | None = None
         self._numbered: Numbered | None = None
+        # The samples of all shards so far.
+        self.count = 0
+
+    @property
+    def skipped(self) -> int:
+        """How many members of the last shard were the junk of other tools."""
+        return self._archive.skipped
 
     def read(self, stream: IO[bytes], shard: str) -> Iterator[Rows]:
-        """Yield the samples of a shard in order, as runs where they are alike.
+        """Yield the samples of a shard in order, as runs where they are alike; there may be none.
 
         Rows are valid until the next ones are asked for. The stream is read to its end and not
         closed; a local file is also read by position.
@@ -67,18 +76,20 @@ class ShardReader:
             FieldError: a sample does not fit the type.
         """
         self._begin(stream, shard)
-        found = False
         for rows in self._rows():
-            found = True
+            self.count += len(rows)
             yield rows
-        if not found:
-            raise CorruptDataError(f"shard {shard} holds no samples", shard=shard)
 
     def _begin(self, stream: IO[bytes], shard: str) -> None:
         self._window.begin(stream)
         self._archive = Archive(self._window, shard)
         self._shard = shard
         self._file = LocalFile.of(stream, shard)
+        # A local file is not read through the window where its values are large.
+        start = (self._file or self._window).first(len(GZIP))
+        if start == GZIP and not is_decompressed(stream):
+            self._file = None
+            self._window.begin(decompressed(stream, shard, self._window.take()))
         # How many members, samples and series are still to be read in simpler ways.
         self._single_members = 0
         self._single_samples = 0

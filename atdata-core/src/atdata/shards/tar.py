@@ -23,6 +23,7 @@ PREFIX = 345
 
 REGULAR = frozenset(b"0\0007")
 DIRECTORY = ord("5")
+VOLUME_LABEL = ord("V")
 PAX = ord("x")
 PAX_GLOBAL = ord("g")
 GNU_LONG_NAME = ord("L")

@@ -39,9 +39,20 @@ class Window:
 
     def begin(self, stream: IO[bytes]) -> None:
         """Start at the place where a stream is."""
-        self._readinto: Any = getattr(stream, "readinto", None)
         self._stream = stream
         self._start = self._end = self.at = 0
+
+    def first(self, count: int) -> bytes:
+        """Copy out the first bytes that were not skipped; fewer if the stream ends before."""
+        if self.ready < count:
+            self.fill(count)
+        return self.peek(0, min(count, self.ready))
+
+    def take(self) -> bytes:
+        """Copy out and move past all that is ready."""
+        taken = self.peek(0, self.ready)
+        self.skip(len(taken))
+        return taken
 
     def jump(self, count: int) -> None:
         """Move past bytes that may not be ready, in a stream that is a file."""
@@ -84,7 +95,7 @@ class Window:
         while self._end < target:
             if self._end == self.buffer.size:
                 self._grow(wanted)
-            count = self._read(target - self._end)
+            count = read_into(self._stream, self.buffer.data[self._end : target])
             if not count:
                 break
             self._end += count
@@ -96,10 +107,12 @@ class Window:
         larger[: self._end] = self.buffer[: self._end]
         self.buffer = larger
 
-    def _read(self, most: int) -> int:
-        room = self.buffer.data[self._end : self._end + most]
-        if self._readinto is not None:
-            return self._readinto(room) or 0
-        data = self._stream.read(len(room))
-        room[: len(data)] = data
-        return len(data)
+
+def read_into(stream: Any, room: memoryview) -> int:
+    """Read once from a stream that has ``readinto`` or ``read``; 0 at its end."""
+    readinto = getattr(stream, "readinto", None)
+    if readinto is not None:
+        return readinto(room) or 0
+    data = stream.read(len(room))
+    room[: len(data)] = data
+    return len(data)

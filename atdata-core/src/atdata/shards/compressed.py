@@ -1,4 +1,4 @@
-"""Opening gzip-compressed shards, for those who ask: streamed, and wary of bombs."""
+"""Shards that are compressed with gzip, decompressed while they are read, and wary of bombs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import zlib
 from typing import IO, Any, cast
 
 from atdata.errors import CorruptDataError, LimitExceededError, TruncatedShardError
+from atdata.shards.window import read_into
 
 # Honest tensors rarely shrink a hundredfold; a bomb of zeros shrinks a thousandfold.
 MAX_RATIO = 200
@@ -16,12 +17,26 @@ RATIO_APPLIES_FROM = 64 << 20
 
 def open_gzip(stream: IO[bytes], shard: str) -> IO[bytes]:
     """Wrap a compressed stream; closing the result closes it too."""
-    return io.BufferedReader(_GzipShard(stream, shard), 1 << 20)
+    return _buffered(_OwnGzipShard(stream, shard))
+
+
+def decompressed(stream: IO[bytes], shard: str, start: bytes) -> IO[bytes]:
+    """Wrap a compressed stream whose start was read already; it is never closed."""
+    return _buffered(_GzipShard(stream, shard, start))
+
+
+def is_decompressed(stream: Any) -> bool:
+    """Whether a stream decompresses what it reads, so that it is not to be decompressed again."""
+    return isinstance(getattr(stream, "raw", None), _GzipShard)
+
+
+def _buffered(stream: _GzipShard) -> IO[bytes]:
+    return io.BufferedReader(stream, 1 << 20)
 
 
 class _GzipShard(io.RawIOBase):
-    def __init__(self, stream: IO[bytes], shard: str) -> None:
-        self._counted = _Counted(stream)
+    def __init__(self, stream: IO[bytes], shard: str, start: bytes = b"") -> None:
+        self._counted = _Counted(stream, start)
         self._gzip = gzip.GzipFile(fileobj=cast("IO[bytes]", self._counted), mode="rb")
         self._stream = stream
         self._shard = shard
@@ -35,7 +50,9 @@ class _GzipShard(io.RawIOBase):
         try:
             count = int(self._gzip.readinto(buffer))
         except EOFError as error:
-            raise TruncatedShardError(f"gzip shard {shard} is truncated", shard=shard) from error
+            raise TruncatedShardError(
+                f"gzip shard {shard} is truncated; copy or write it again", shard=shard
+            ) from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise CorruptDataError(
                 f"shard {shard} is not valid gzip: {error}", shard=shard
@@ -49,19 +66,26 @@ class _GzipShard(io.RawIOBase):
             )
         return count
 
+
+class _OwnGzipShard(_GzipShard):
     def close(self) -> None:
         self._stream.close()
         super().close()
 
 
 class _Counted:
-    """A stream that knows how much was read from it."""
+    """A stream that knows how much was read from it, a start that was read before included."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], start: bytes) -> None:
         self._stream = stream
+        self._start = io.BytesIO(start)
         self.count = 0
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
+    def read(self, size: int) -> bytes:
+        data = self._start.read(size) or self._read(size)
         self.count += len(data)
         return data
+
+    def _read(self, size: int) -> bytes:
+        room = memoryview(bytearray(size))
+        return bytes(room[: read_into(self._stream, room)])
