@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,8 @@ from typing import IO, Any
 from webdataset.writer import TarWriter
 
 from atdata import Dataset
-from atdata.shards import ShardDigest, ShardWriter
+from atdata.dataset import Registered
+from atdata.shards import ShardDigest, ShardInfo, ShardWriter
 
 Member = tuple[str, bytes]
 
@@ -48,6 +50,15 @@ def write_shards(folder: Path, samples: Sequence[Any], shards: int) -> list[str]
         write_shard(folder / f"part-{number:04d}.tar", samples[bounds[number] : bounds[number + 1]])
         for number in range(shards)
     ]
+
+
+def registered(shards: Mapping[str, tuple[bytes, int]], *, digests: bool = False) -> Registered:
+    """Say what an index knows of shards, of which bytes and number of samples are given."""
+    known = {
+        name: ShardInfo(name, count, len(data), hashlib.sha256(data).hexdigest())
+        for name, (data, count) in shards.items()
+    }
+    return Registered("digits", known, digests=digests)
 
 
 def write_with_webdataset(path: Path, samples: Iterable[Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.sample_types import Item, Label, items
-from tests.shard_files import write_shards
+from tests.shard_files import registered, write_shards
 
 from atdata import Dataset, SampleBatch
 
@@ -144,3 +144,43 @@ def test_arrays_become_tensors(ds: Dataset[Item]) -> None:
         tensor = torch.from_numpy(batch.values)
         assert tensor.shape == (10, 4)
         assert tensor.dtype == torch.float32
+
+
+def _read_as_rank(rank: int, ranks: int, paths: list[str], meeting: str, found: Any) -> None:
+    """Read in a process whose rank only ``torch.distributed`` knows, through a DataLoader."""
+    import torch.distributed
+
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=ranks
+    )
+    ds = Dataset[Item](paths)
+    parts = {
+        f"{count} {method}": [sample.number for sample in load(ds.ordered(), count, method)]
+        for count, method in [(0, None), (2, "fork"), (2, "spawn")]
+    }
+    parts["everything"] = [sample.number for sample in ds]
+    found.put(parts)
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def test_ranks_that_only_torch_knows_share_the_samples(tmp_path: Path) -> None:
+    import torch.multiprocessing
+
+    paths, meeting = write_shards(tmp_path, items(COUNT), 5), str(tmp_path / "meeting")
+    found = multiprocessing.get_context("spawn").SimpleQueue()
+    torch.multiprocessing.spawn(_read_as_rank, args=(2, paths, meeting, found), nprocs=2)
+    first, second = found.get(), found.get()
+    assert first.pop("everything") == second.pop("everything") == list(range(COUNT))
+    for way, part in first.items():
+        assert part
+        assert sorted(part + second[way]) == list(range(COUNT)), way
+
+
+def test_what_comes_first_to_mind_is_answered_with_what_works(ds: Dataset[Item]) -> None:
+    from torch.utils.data import DataLoader
+
+    counted = ds.with_info(registered=registered({"a.tar": (b"", COUNT)}))
+    for plain in (ds, counted):
+        with pytest.raises(TypeError, match=r"DataLoader\(ds\.ordered\(batch_size=32\)"):
+            list(DataLoader(plain, batch_size=4))

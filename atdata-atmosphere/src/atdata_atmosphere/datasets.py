@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from atdata.dataset import Dataset
+from atdata.dataset import Dataset, Registered
 from atdata.dataset.braces import as_patterns
 from atdata.dataset.metadata import MAX_BYTES, read_metadata
 from atdata.errors import FieldError, SampleTypeError
@@ -208,7 +208,9 @@ class DatasetLoader:
         metadata = record.metadata
         if metadata is None and record.metadata_url is not None:
             metadata = self._fetch_metadata(record.metadata_url)
-        return Dataset(source, sample_type=sample_type).with_info(metadata=metadata)
+        shards = {shard.url: shard for shard in record.shards(did) or ()}
+        dataset = Dataset(source, sample_type=sample_type)
+        return dataset.with_info(metadata=metadata, registered=Registered(record.name, shards))
 
     def _fetch_metadata(self, url: str) -> dict[str, Any]:
         # Not the dataset itself, which would open it as the user's own.

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from atdata.dataset.braces import expand_all
 from atdata.index.cids import entry_cid
-from atdata.stores import ShardInfo
+from atdata.shards import ShardInfo
 from atdata_atmosphere.records.datasets import DatasetRecord, read_dataset
 from atdata_atmosphere.uri import AtUri
 
@@ -87,16 +86,7 @@ class AtmosphereIndexEntry:
     @property
     def shards(self) -> list[ShardInfo] | None:
         """What is known of each shard; None where the record does not say."""
-        facts = self.parsed.facts
-        if facts is None:
-            return None
-        urls = expand_all(self.data_urls)
-        if len(facts) != len(urls):
-            return None
-        return [
-            ShardInfo(url, fact.samples, fact.bytes, fact.sha256, fact.split)
-            for url, fact in zip(urls, facts, strict=True)
-        ]
+        return self.parsed.shards(self.publisher)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AtmosphereIndexEntry):

@@ -75,6 +75,11 @@ class NetworkSource(ShardSource):
         """Whether reading ahead is worth it; it is."""
         return True
 
+    @property
+    def checks_digests(self) -> bool:
+        """Whether shards are compared with their digests before they are returned; they are."""
+        return True
+
     def list_shards(self) -> list[str]:
         """Return the URLs of the shards, in order."""
         return list(self._urls)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from atdata import stores
 from atdata.dataset import Dataset
+from atdata.dataset.loading import entry_datasets
 from atdata.index import Index, LocalDatasetEntry, LocalSchemaRecord
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class Repo:
         """
         options.setdefault("prefix", self._prefix or None)
         entry = self.index.insert_dataset(ds, name=name, **options)
-        source = self.index.create_source(entry.data_urls)
-        return entry, Dataset(source, sample_type=ds.sample_type)
+        [(_, stored)] = entry_datasets(entry, self.index, ds.sample_type).items()
+        return entry, stored
 
 
 def __getattr__(name: str) -> Any:

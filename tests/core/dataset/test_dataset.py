@@ -11,7 +11,7 @@ import msgpack
 import numpy as np
 import pytest
 from tests.sample_types import Item, Label, Number, item, items
-from tests.shard_files import BytesSource, shard_bytes, write_shard, write_shards
+from tests.shard_files import BytesSource, registered, shard_bytes, write_shard, write_shards
 from tests.web_server import serving
 
 from atdata import (
@@ -25,6 +25,7 @@ from atdata import (
     load_dataset,
     packable,
 )
+from atdata.dataset import Registered
 from atdata.errors import (
     CorruptDataError,
     FieldError,
@@ -230,8 +231,9 @@ def test_the_length_is_unknown_for_mere_files(ds: Dataset[Item]) -> None:
     assert bool(ds)
 
 
-def test_the_length_is_known_where_an_index_told_it(ds: Dataset[Item]) -> None:
-    counted = ds.with_info(count=10)
+def test_the_length_is_known_where_an_index_knows_it(ds: Dataset[Item]) -> None:
+    [shard] = ds.list_shards()
+    counted = ds.with_info(registered=registered({shard: (Path(shard).read_bytes(), 10)}))
     assert len(counted) == len(counted.map(to_number)) == len(counted.as_type(Label)) == 10
     assert len(counted.take(3)) == len(counted.take(3).take(8)) == 3
     assert len(counted.take(30)) == 10
@@ -248,7 +250,7 @@ def test_no_method_changes_the_dataset(ds: Dataset[Item]) -> None:
     ds.take(1)
     ds.select("text")
     ds.as_type(Label)
-    ds.with_info(count=3)
+    ds.with_info(registered=Registered("digits"))
     assert repr(ds) == before
     assert list(ds) == items(10)
     with pytest.raises(AttributeError):
@@ -326,7 +328,7 @@ def test_it_pickles(ds: Dataset[Item], kind: str, tmp_path: Path) -> None:
         "mapped": ds.filter(is_even).map(to_number).take(3),
         "viewed": ds.as_type(Label),
         "selected": ds.select("number", "values"),
-        "fetched": ds.with_info(metadata={"a": 1}, count=10),
+        "fetched": ds.with_info(metadata={"a": 1}),
     }
     copy = pickle.loads(pickle.dumps(made[kind]))
     assert list(copy) == list(made[kind])

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from atdata.dataset.braces import expand_all
 from atdata.errors import FieldError, InvalidNameError
+from atdata.shards import ShardInfo
 from atdata_atmosphere.records.bounds import Reader, check_length, check_record
 from atdata_atmosphere.records.clock import now
 from atdata_atmosphere.records.collections import DATASET, expect_kind
@@ -46,6 +48,18 @@ class DatasetRecord:
     size: Mapping[str, int]
     facts: tuple[ShardFacts, ...] | None
     record: Mapping[str, Any]
+
+    def shards(self, publisher: str) -> list[ShardInfo] | None:
+        """Return what is known of each shard; None where the record does not say."""
+        if self.facts is None:
+            return None
+        urls = expand_all(self.storage.data_urls(publisher))
+        if len(self.facts) != len(urls):
+            return None
+        return [
+            ShardInfo(url, fact.samples, fact.bytes, fact.sha256, fact.split)
+            for url, fact in zip(urls, self.facts, strict=True)
+        ]
 
 
 def dataset_to_record(

@@ -116,9 +116,6 @@ def _choose_index(
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code."""
     warnings.showwarning = lambda message, *_, **__: complain(str(message))
-    # A command reads everything, also where a launcher has set which part is this process's.
-    for variable in ("RANK", "WORLD_SIZE"):
-        os.environ.pop(variable, None)
     # Python has no stream where a service was started with one closed.
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:

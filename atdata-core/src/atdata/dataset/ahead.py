@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from atdata.errors import StorageError
+from atdata.shards import DigestStream
 
 CHUNK = 1 << 20
 # What may be fetched and not yet consumed, over all shards.
 IN_FLIGHT = 32 << 20
 
 
-def open_shards(source: Any, shards: Iterable[str]) -> Generator[tuple[str, Any], None, None]:
+def open_shards(
+    source: Any, shards: Iterable[str], *, digests: bool = False
+) -> Generator[tuple[str, Any], None, None]:
     """Yield shards with open streams, one after the other, each closed when the next is asked for.
 
-    Shards of a source that says ``is_remote`` are read ahead by one thread, which ends with the
-    iterator. Such an iterator cannot be used on both sides of a fork: in the child it raises.
+    With ``digests`` each stream has a ``sha256``, which is complete once the stream is at its end.
+    Shards of a source that says ``is_remote`` are read ahead, and digested, by one thread, which
+    ends with the iterator. Such an iterator cannot be used on both sides of a fork: in the child it
+    raises.
     """
     if not getattr(source, "is_remote", False):
         for shard in shards:
             with closing(source.open_shard(shard)) as stream:
-                yield shard, stream
+                yield shard, DigestStream(stream) if digests else stream
         return
-    ahead = _Ahead(source, shards)
+    ahead = _Ahead(source, shards, digests=digests)
     try:
         while (name := ahead.next_shard()) is not None:
             yield name, ahead
@@ -35,16 +42,21 @@ def open_shards(source: Any, shards: Iterable[str]) -> Generator[tuple[str, Any]
         ahead.stop()
 
 
+@dataclass(frozen=True)
 class _End:
-    """Marks the end of a shard in the queue."""
+    """Marks the end of a shard in the queue, and holds its digest if that is wanted."""
+
+    sha256: str | None
 
 
 class _Ahead:
     """A queue of fetched chunks, the thread that fills it, and the stream of the shard at hand."""
 
-    def __init__(self, source: Any, shards: Iterable[str]) -> None:
+    def __init__(self, source: Any, shards: Iterable[str], *, digests: bool) -> None:
         self._source = source
         self._shards = iter(shards)
+        self._digests = digests
+        self._sha256: str | None = None
         self._owner = os.getpid()
         self._changed = threading.Condition()
         self._queue: deque[str | bytes | _End | BaseException] = deque()
@@ -75,6 +87,11 @@ class _Ahead:
         self._rest = self._rest[count:]
         return count
 
+    def sha256(self) -> str:
+        """Return the SHA-256, in hex, of the shard that is at its end."""
+        assert self._sha256 is not None  # noqa: S101 -- asked for where digests are wanted
+        return self._sha256
+
     def stop(self) -> None:
         """End the thread, which may be in a read that has to come back first."""
         if self._is_elsewhere():
@@ -96,6 +113,7 @@ class _Ahead:
             self._rest = memoryview(item)
         else:
             self._at_end = True
+            self._sha256 = item.sha256 if isinstance(item, _End) else None
 
     def _take(self) -> str | bytes | _End | None:
         if self._is_elsewhere():
@@ -134,8 +152,11 @@ class _Ahead:
                 self._changed.notify_all()
 
     def _fetch_shard(self, shard: str) -> bool:
+        digest = hashlib.sha256() if self._digests else None
         with closing(self._source.open_shard(shard)) as stream:
             wanted = self._put(shard)
             while wanted and (chunk := stream.read(CHUNK)):
+                if digest is not None:
+                    digest.update(chunk)
                 wanted = self._put(bytes(chunk))
-        return wanted and self._put(_End())
+        return wanted and self._put(_End(None if digest is None else digest.hexdigest()))

@@ -6,16 +6,18 @@ import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Self, cast, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, cast, get_type_hints, overload
 
 from atdata.dataset.batch import SampleBatch, TypedAlias
 from atdata.dataset.braces import join_urls
 from atdata.dataset.metadata import fetch_metadata
 from atdata.dataset.pipeline import DataPipeline, make_pipeline
+from atdata.dataset.readers import Rank, check_rank
+from atdata.dataset.registered import Registered
 from atdata.dataset.shuffling import Shuffle
 from atdata.dataset.source import Where, as_source, shard_ids
 from atdata.dataset.stages import Filter, Map, Select, Stage, Take, View
-from atdata.dataset.stream import ALONE, SampleStream
+from atdata.dataset.stream import SampleStream
 from atdata.errors import FieldError, MissingMsgpackError, SampleTypeError
 from atdata.lens import LensNetwork
 from atdata.samples import DictSample, PackableSample, Schema
@@ -43,7 +45,7 @@ class _Plan:
     stages: tuple[Stage, ...] = ()
     metadata_url: str | None = None
     metadata: Mapping[str, Any] | None = None
-    count: int | None = None
+    registered: Registered | None = None
 
 
 class Dataset(Generic[ST]):
@@ -211,19 +213,27 @@ class Dataset(Generic[ST]):
     def head(self, n: int = 5) -> list[ST]:
         """Return the first samples as a list."""
         stream: SampleStream = self.take(n)._stream()  # noqa: SLF001 -- its own kind
-        return list(stream.samples(ALONE))
+        return list(stream.samples())
 
     @overload
-    def ordered(self, batch_size: None = None) -> DataPipeline[ST]: ...
+    def ordered(
+        self, batch_size: None = None, *, rank: int | None = None, ranks: int | None = None
+    ) -> DataPipeline[ST]: ...
     @overload
-    def ordered(self, batch_size: int) -> DataPipeline[SampleBatch[ST]]: ...
-    def ordered(self, batch_size: int | None = None) -> DataPipeline[Any]:
+    def ordered(
+        self, batch_size: int, *, rank: int | None = None, ranks: int | None = None
+    ) -> DataPipeline[SampleBatch[ST]]: ...
+    def ordered(
+        self, batch_size: int | None = None, *, rank: int | None = None, ranks: int | None = None
+    ) -> DataPipeline[Any]:
         """Iterate in order: samples, or batches of that many, the last one shorter.
 
         The result is a ``webdataset.DataPipeline`` that can be iterated again, extended, and given
-        to ``WebLoader`` or torch's ``DataLoader``; shards are divided between workers and nodes.
+        to ``WebLoader`` or torch's ``DataLoader``. Shards are divided between the ranks of a
+        training job and the workers of each. ``rank`` of ``ranks`` says which part this process
+        reads; otherwise ``torch.distributed`` does, or else ``RANK`` and ``WORLD_SIZE``.
         """
-        return make_pipeline(self._stream(batch_size))
+        return make_pipeline(self._stream(batch_size, rank=check_rank(rank, ranks)))
 
     @overload
     def shuffled(
@@ -234,6 +244,8 @@ class Dataset(Generic[ST]):
         *,
         seed: int | None = None,
         epoch: int = 0,
+        rank: int | None = None,
+        ranks: int | None = None,
     ) -> DataPipeline[ST]: ...
     @overload
     def shuffled(
@@ -244,8 +256,10 @@ class Dataset(Generic[ST]):
         batch_size: int,
         seed: int | None = None,
         epoch: int = 0,
+        rank: int | None = None,
+        ranks: int | None = None,
     ) -> DataPipeline[SampleBatch[ST]]: ...
-    def shuffled(
+    def shuffled(  # noqa: PLR0913 -- documented so
         self,
         buffer_shards: int = 100,
         buffer_samples: int = 10_000,
@@ -253,15 +267,17 @@ class Dataset(Generic[ST]):
         *,
         seed: int | None = None,
         epoch: int = 0,
+        rank: int | None = None,
+        ranks: int | None = None,
     ) -> DataPipeline[Any]:
         """Iterate in random order: shards through one buffer, samples through another.
 
-        With a seed the order is the same for the same seed, epoch and number of workers, and
-        different in every epoch; without one it is new each time. Memory is that of
+        With a seed the order is the same for the same seed, epoch and numbers of ranks and workers,
+        and different in every epoch; without one it is new each time. Memory is that of
         ``buffer_samples`` packed samples. Otherwise like ``ordered``.
         """
         shuffle = Shuffle(max(1, buffer_shards), max(1, buffer_samples), seed, epoch)
-        return make_pipeline(self._stream(batch_size, shuffle))
+        return make_pipeline(self._stream(batch_size, shuffle, check_rank(rank, ranks)))
 
     def wrap(self, sample: Mapping[str, Any]) -> ST:
         """Turn a raw webdataset sample, a dict with ``msgpack`` bytes, into a sample as iterated.
@@ -308,11 +324,17 @@ class Dataset(Generic[ST]):
         to_parquet(self, path, sample_map, maxcount, **kwargs)
 
     def __iter__(self) -> Iterator[ST]:
-        yield from self._stream()
+        yield from self._stream().samples()
+
+    def __getitem__(self, index: object) -> NoReturn:
+        raise TypeError(
+            "samples are not read by number; iterate the dataset, or give torch "
+            "DataLoader(ds.ordered(batch_size=32), batch_size=None) or the same of ds.shuffled()"
+        )
 
     def __len__(self) -> int:
         """Return the number of samples, where it is known without reading them."""
-        count = self._plan.count
+        count = None if self.registered is None else self.registered.count
         for stage in self._plan.stages:
             if isinstance(stage, Filter):
                 count = None
@@ -321,7 +343,8 @@ class Dataset(Generic[ST]):
         if count is None:
             # A TypeError, as list() then goes on without a length.
             raise TypeError(
-                "the number of samples is not known; an index knows it for what it wrote"
+                "the number of samples is not known; an index knows it for what it wrote, and "
+                "torch asks for none with DataLoader(ds.ordered(batch_size=32), batch_size=None)"
             )
         return count
 
@@ -332,11 +355,19 @@ class Dataset(Generic[ST]):
         stages = "".join(f".{type(stage).__name__.lower()}" for stage in self._plan.stages)
         return f"Dataset[{self.sample_type.__name__}]({self.source!r}){stages}"
 
+    @property
+    def registered(self) -> Registered | None:
+        """What the index that the dataset was loaded from knows of its shards."""
+        return self._plan.registered
+
     def with_info(
-        self, *, metadata: Mapping[str, Any] | None = None, count: int | None = None
+        self, *, metadata: Mapping[str, Any] | None = None, registered: Registered | None = None
     ) -> Self:
-        """Return the dataset with what an index knows of it: metadata and number of samples."""
-        return self._derived(replace(self._plan, metadata=metadata, count=count))
+        """Return the dataset with what an index knows of it: metadata, and its shards."""
+        plan = self._plan
+        metadata = plan.metadata if metadata is None else metadata
+        registered = plan.registered if registered is None else registered
+        return self._derived(replace(plan, metadata=metadata, registered=registered))
 
     def _with(self, stage: Stage) -> Dataset[Any]:
         return self._derived(replace(self._plan, stages=(*self._plan.stages, stage)))
@@ -347,7 +378,10 @@ class Dataset(Generic[ST]):
         return made
 
     def _stream(
-        self, batch_size: int | None = None, shuffle: Shuffle | None = None
+        self,
+        batch_size: int | None = None,
+        shuffle: Shuffle | None = None,
+        rank: Rank | None = None,
     ) -> SampleStream:
         if batch_size is not None and batch_size < 1:
             raise ValueError(
@@ -355,7 +389,14 @@ class Dataset(Generic[ST]):
             )
         plan = self._plan
         return SampleStream(
-            plan.source, plan.root_type, plan.stages, self.sample_type, batch_size, shuffle
+            plan.source,
+            plan.root_type,
+            plan.stages,
+            self.sample_type,
+            batch_size,
+            shuffle,
+            plan.registered,
+            rank,
         )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from atdata.dataset.arrow import known_types, tables_of
 from atdata.dataset.chunks import Chunks, Row, names_of, values_of
-from atdata.dataset.stream import SampleStream, this_place
+from atdata.dataset.stream import SampleStream
 from atdata.errors import FieldError, PluginNotFoundError, StorageError
 from atdata.samples import DictSample
 from atdata.shards import Rows, Samples
@@ -82,8 +82,9 @@ def to_parquet(
 def _exported(ds: Dataset[Any]) -> tuple[Iterator[Rows], dict[str, Any]]:
     """Return the rows of a dataset, and the types that are known before any is read."""
     if not ds.stages:
-        stream = SampleStream(ds.source, ds.sample_type, (), ds.sample_type)
-        return stream.rows(this_place()), known_types(ds.schema)
+        kind = ds.sample_type
+        stream = SampleStream(ds.source, kind, (), kind, registered=ds.registered)
+        return stream.rows(), known_types(ds.schema)
     samples = iter(ds)
     first = list(islice(samples, 1))
     # A map may have made anything of the samples.

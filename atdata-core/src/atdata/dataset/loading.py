@@ -12,9 +12,10 @@ from atdata import plugins
 from atdata.dataset.braces import common_start, expand_all
 from atdata.dataset.dataset import Dataset
 from atdata.dataset.files import find_files, fixed_folder
-from atdata.dataset.source import as_source
+from atdata.dataset.registered import Registered
+from atdata.dataset.source import as_source, shard_ids
 from atdata.dataset.splits import DEFAULT_SPLIT, DatasetDict, group_by_split
-from atdata.errors import NoDataFilesError
+from atdata.errors import CorruptDataError, NoDataFilesError
 from atdata.protocols import AbstractIndex, IndexEntry
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def load_dataset(
     data_files: DataFiles | None = None,
     streaming: bool = False,
     index: AbstractIndex | None = None,
+    verify: bool | None = None,
 ) -> Dataset[T]: ...
 @overload
 def load_dataset(
@@ -46,6 +48,7 @@ def load_dataset(
     data_files: DataFiles | None = None,
     streaming: bool = False,
     index: AbstractIndex | None = None,
+    verify: bool | None = None,
 ) -> DatasetDict[T]: ...
 @overload
 def load_dataset(
@@ -56,6 +59,7 @@ def load_dataset(
     data_files: DataFiles | None = None,
     streaming: bool = False,
     index: AbstractIndex | None = None,
+    verify: bool | None = None,
 ) -> Dataset[Any]: ...
 @overload
 def load_dataset(
@@ -66,8 +70,9 @@ def load_dataset(
     data_files: DataFiles | None = None,
     streaming: bool = False,
     index: AbstractIndex | None = None,
+    verify: bool | None = None,
 ) -> DatasetDict[Any]: ...
-def load_dataset(
+def load_dataset(  # noqa: PLR0913 -- documented so
     path: str | os.PathLike[str],
     sample_type: type[Any] | None = None,
     *,
@@ -75,6 +80,7 @@ def load_dataset(
     data_files: DataFiles | None = None,
     streaming: bool = False,
     index: AbstractIndex | None = None,
+    verify: bool | None = None,
 ) -> Dataset[Any] | DatasetDict[Any]:
     """Load a dataset from files, URLs, or an index.
 
@@ -85,6 +91,11 @@ def load_dataset(
     samples are of the type the index knows, or ``DictSample``. ``streaming`` is remembered and
     changes nothing, as datasets always stream. References without ``index`` go to the default
     index, or to the plugin that resolves them.
+
+    What an index knows of the number of samples and the size of each shard is compared whenever a
+    dataset is read by its name, and its SHA-256 where the network or a stranger stands between.
+    With ``verify=True`` it is compared for local files too, and with ``verify=False`` never; the
+    error is a ``CorruptDataError`` when the end of the shard is reached.
 
     Returns the dataset of one split if ``split`` is given, else all of them in a ``DatasetDict``.
 
@@ -97,7 +108,9 @@ def load_dataset(
     if match := _REFERENCE.match(path):
         if data_files is not None:
             raise TypeError("data_files names files below a path; an index knows those it holds")
-        splits = _from_index(path, match, sample_type, index)
+        splits = _from_index(path, match, sample_type, index, verify=verify)
+    elif verify:
+        raise TypeError("verify=True compares shards with what an index knows; load them by name")
     else:
         files = _found_files(path) if data_files is None else _listed_files(path, data_files)
         splits = {
@@ -126,13 +139,18 @@ def _all_matching(folder: str, patterns: str | Sequence[str]) -> list[str]:
 
 
 def _from_index(
-    path: str, match: re.Match[str], sample_type: type[Any] | None, index: AbstractIndex | None
+    path: str,
+    match: re.Match[str],
+    sample_type: type[Any] | None,
+    index: AbstractIndex | None,
+    *,
+    verify: bool | None,
 ) -> dict[str, Dataset[Any]]:
     if index is None:
         resolve: Any = plugins.load("authority", _authority(match))
         index = resolve(path)
     entry = index.get_dataset(path.removeprefix("@local/"))
-    return entry_datasets(entry, index, sample_type)
+    return entry_datasets(entry, index, sample_type, verify=verify)
 
 
 def _authority(match: re.Match[str]) -> Literal["local", "@", "at"]:
@@ -143,12 +161,17 @@ def _authority(match: re.Match[str]) -> Literal["local", "@", "at"]:
 
 
 def entry_datasets(
-    entry: IndexEntry, index: AbstractIndex, sample_type: type[Any] | None = None
+    entry: IndexEntry,
+    index: AbstractIndex,
+    sample_type: type[Any] | None = None,
+    *,
+    verify: bool | None = None,
 ) -> dict[str, Dataset[Any]]:
-    """Make the datasets of an index entry, by split.
+    """Make the datasets of an index entry, by split, which check what the entry knows of shards.
 
     Shards are opened through the index where it says how (``create_entry_source``, which knows the
-    entry, or ``create_source``), else by their URLs.
+    entry, or ``create_source``), else by their URLs. Digests are compared with ``verify``, or by
+    default where the network or a stranger stands between.
     """
     if not entry.data_urls:
         raise NoDataFilesError(f"dataset {entry.name!r} has no shards", name=entry.name)
@@ -157,20 +180,40 @@ def entry_datasets(
     if hasattr(index, "create_entry_source"):
         create_source = partial(index.create_entry_source, entry)
     shards: Any = list(getattr(entry, "shards", None) or ())
-    counts = {shard.url: shard.count for shard in shards}
-    return {
-        split: Dataset(create_source(urls), sample_type=kind).with_info(
-            metadata=entry.metadata,
-            count=sum(counts[url] for url in urls) if counts.keys() >= set(urls) else None,
-        )
-        for split, urls in entry_splits(entry, shards).items()
-    }
+    known = {shard.url: shard for shard in shards}
+    found = {}
+    for split, urls in entry_splits(entry, shards).items():
+        source = create_source(urls)
+        registered = _registered(entry, source, [known.get(url) for url in urls], verify=verify)
+        dataset = Dataset(source, sample_type=kind)
+        found[split] = dataset.with_info(metadata=entry.metadata, registered=registered)
+    return found
+
+
+def _registered(
+    entry: IndexEntry, source: Any, shards: Sequence[Any], *, verify: bool | None
+) -> Registered:
+    """Say what an entry knows of the shards of a source, which has them in the same order."""
+    if verify is None:
+        is_checked = getattr(source, "checks_digests", False)
+        is_near = not getattr(source, "is_remote", False) and not getattr(entry, "foreign", False)
+        verify = not is_checked and not is_near
+    if None in shards:
+        return Registered(entry.name)
+    known = dict(zip(shard_ids(source), shards, strict=True))
+    return Registered(entry.name, known, digests=verify)
 
 
 def entry_splits(entry: IndexEntry, shards: Sequence[Any]) -> dict[str, list[str]]:
     """Group an entry's shards by the splits they were written for, else by their names."""
+    urls = expand_all(entry.data_urls)
+    if shards and [shard.url for shard in shards] != urls:
+        raise CorruptDataError(
+            f"dataset {entry.name!r} names other shards than its index knows the sizes of; "
+            "write or copy it again",
+            dataset=entry.name,
+        )
     if not any(shard.split for shard in shards):
-        urls = expand_all(entry.data_urls)
         folder = os.path.dirname(common_start(urls) if len(urls) > 1 else urls[0])
         return group_by_split(urls, folder)
     groups: dict[str, list[str]] = {}

@@ -25,6 +25,11 @@ def decompressed(stream: IO[bytes], shard: str, start: bytes) -> IO[bytes]:
     return _buffered(_GzipShard(stream, shard, start))
 
 
+def bytes_read(stream: IO[bytes]) -> int:
+    """Return how much of the compressed stream has been read through one that decompresses it."""
+    return cast("_GzipShard", cast("Any", stream).raw).bytes_read
+
+
 def is_decompressed(stream: Any) -> bool:
     """Whether a stream decompresses what it reads, so that it is not to be decompressed again."""
     return isinstance(getattr(stream, "raw", None), _GzipShard)
@@ -41,6 +46,10 @@ class _GzipShard(io.RawIOBase):
         self._stream = stream
         self._shard = shard
         self._out = 0
+
+    @property
+    def bytes_read(self) -> int:
+        return self._counted.count
 
     def readable(self) -> bool:
         return True

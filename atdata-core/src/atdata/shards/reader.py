@@ -13,7 +13,7 @@ from functools import partial
 from typing import IO, Any
 
 from atdata.shards.archive import Archive
-from atdata.shards.compressed import decompressed, is_decompressed
+from atdata.shards.compressed import bytes_read, decompressed, is_decompressed
 from atdata.shards.foreign import GZIP
 from atdata.shards.large import LargeReader, Place
 from atdata.shards.layout import Layout, make_layout
@@ -21,6 +21,7 @@ from atdata.shards.local import LocalFile
 from atdata.shards.members import Members, find_members
 from atdata.shards.numbered import Numbered
 from atdata.shards.runs import Matched, Rows, Run, Samples, decode, match_run
+from atdata.shards.shard import Expected
 from atdata.shards.window import SIZE, Window
 
 # A series or run must be this long to be worth its fixed cost.
@@ -63,33 +64,43 @@ class ShardReader:
         """How many members of the last shard were the junk of other tools."""
         return self._archive.skipped
 
-    def read(self, stream: IO[bytes], shard: str) -> Iterator[Rows]:
+    def read(
+        self, stream: IO[bytes], shard: str, expected: Expected | None = None
+    ) -> Iterator[Rows]:
         """Yield the samples of a shard in order, as runs where they are alike; there may be none.
 
         Rows are valid until the next ones are asked for. The stream is read to its end and not
-        closed; a local file is also read by position.
+        closed; a local file is also read by position. What is expected of the shard is compared
+        before the last of them are through; its digest needs a stream with ``sha256``, as
+        ``DigestStream`` is.
 
         Raises:
             TruncatedShardError: the stream ends before the end-of-archive blocks.
             MissingMsgpackError: a sample has no ``.msgpack`` member.
-            CorruptDataError: anything else that is wrong with archive or samples.
+            CorruptDataError: anything else that is wrong with archive or samples, or the shard is
+                not the one that was expected.
             FieldError: a sample does not fit the type.
         """
-        self._begin(stream, shard)
+        self._begin(stream, shard, expected)
+        before = self.count
         for rows in self._rows():
             self.count += len(rows)
             yield rows
+        if expected is not None:
+            self._check_end(stream, self.count - before, expected)
 
-    def _begin(self, stream: IO[bytes], shard: str) -> None:
+    def _begin(self, stream: IO[bytes], shard: str, expected: Expected | None) -> None:
         self._window.begin(stream)
         self._archive = Archive(self._window, shard)
         self._shard = shard
-        self._file = LocalFile.of(stream, shard)
+        self._file, self._gzip = LocalFile.of(stream, shard), None
+        if expected is not None and self._file is not None:
+            expected.check_bytes(shard, self._file.size - self._file.start)
         # A local file is not read through the window where its values are large.
         start = (self._file or self._window).first(len(GZIP))
         if start == GZIP and not is_decompressed(stream):
-            self._file = None
-            self._window.begin(decompressed(stream, shard, self._window.take()))
+            self._file, self._gzip = None, decompressed(stream, shard, self._window.take())
+            self._window.begin(self._gzip)
         # How many members, samples and series are still to be read in simpler ways.
         self._single_members = 0
         self._single_samples = 0
@@ -97,6 +108,13 @@ class ShardReader:
         self._member_pause = _Pause()
         self._sample_pause = _Pause()
         self._large_pause = _Pause()
+
+    def _check_end(self, stream: Any, count: int, expected: Expected) -> None:
+        size = self._window.at if self._gzip is None else bytes_read(self._gzip)
+        expected.check_bytes(self._shard, size)
+        expected.check_count(self._shard, count)
+        if expected.sha256 is not None:
+            expected.check_digest(self._shard, stream.sha256())
 
     def _rows(self) -> Iterator[Rows]:
         while True:

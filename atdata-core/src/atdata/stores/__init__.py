@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from atdata import plugins
+from atdata.shards import ShardInfo
 from atdata.stores.disk import LocalDiskStore
-from atdata.stores.store import Cut, DataStore, Leftover, ShardInfo, new_token, shard_name
+from atdata.stores.store import Cut, DataStore, Leftover, new_token, shard_name
 
 if TYPE_CHECKING:
     S3DataStore: Any

@@ -14,21 +14,10 @@ from typing import IO, Any, ClassVar, cast
 
 from atdata.dataset import Dataset
 from atdata.errors import EmptyDatasetError, FieldError, ShardNotFoundError, StorageError
-from atdata.shards import ShardDigest, ShardWriter
+from atdata.shards import ShardDigest, ShardInfo, ShardWriter
 
 DEFAULT_MAXCOUNT = 100_000
 DEFAULT_MAXSIZE = 1 << 30
-
-
-@dataclass(frozen=True)
-class ShardInfo:
-    """A stored shard: its URL, samples, bytes, SHA-256 in hex, and split if it belongs to one."""
-
-    url: str
-    count: int
-    bytes: int
-    sha256: str
-    split: str | None = None
 
 
 @dataclass(frozen=True)
