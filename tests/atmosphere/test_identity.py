@@ -28,8 +28,8 @@ from atdata.errors import (
     StorageError,
     UntrustedInputError,
 )
+from atdata.trust import addresses_of, checked_origin, is_public
 from atdata_atmosphere import handles
-from atdata_atmosphere.addresses import addresses_of, checked_origin, is_public
 from atdata_atmosphere.cache import Cache
 from atdata_atmosphere.client import AtmosphereClient
 from atdata_atmosphere.did_documents import web_origin

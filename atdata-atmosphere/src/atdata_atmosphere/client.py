@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from atdata.errors import AuthenticationError, InvalidNameError
 from atdata.home import home, make_home
-from atdata_atmosphere.addresses import checked_origin
+from atdata.trust import checked_origin
 from atdata_atmosphere.blob_transfer import download_blob, read_blob, upload, upload_limit
 from atdata_atmosphere.handles import HandleLookup
 from atdata_atmosphere.identity import PLC_DIRECTORY, Identity, Resolver

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from atdata.errors import IdentityNotFoundError, NotFoundError, UntrustedInputError
-from atdata_atmosphere.addresses import checked_origin
+from atdata.trust import checked_origin
 from atdata_atmosphere.cache import Cache
 from atdata_atmosphere.processes import PerProcess
 from atdata_atmosphere.syntax import checked_did, is_handle

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from atdata.errors import AtdataError, CorruptDataError, InvalidNameError, LimitExceededError
-from atdata_atmosphere.addresses import checked_origin
+from atdata.trust import checked_origin
 from atdata_atmosphere.entry import AtmosphereIndexEntry
 from atdata_atmosphere.listing import iterate_records
 from atdata_atmosphere.network import Network

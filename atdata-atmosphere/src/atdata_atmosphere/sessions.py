@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atdata.errors import AuthenticationError, InvalidNameError, StorageError, UntrustedInputError
-from atdata_atmosphere.addresses import checked_origin
+from atdata.trust import checked_origin
 from atdata_atmosphere.processes import PerProcess
 from atdata_atmosphere.retries import own_wait
 from atdata_atmosphere.sdk_errors import translated

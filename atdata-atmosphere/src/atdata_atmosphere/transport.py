@@ -15,7 +15,7 @@ import httpcore
 import httpx
 
 from atdata.errors import LimitExceededError, UntrustedInputError
-from atdata_atmosphere.addresses import addresses_of
+from atdata.trust import addresses_of
 
 SLOWEST = 16_384
 SLICE = 65_536

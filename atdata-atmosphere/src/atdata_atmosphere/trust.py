@@ -8,19 +8,14 @@ from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from atdata.dataset.braces import expand_braces
-from atdata.dataset.url import redacted
 from atdata.errors import UntrustedInputError
-from atdata_atmosphere.addresses import checked_origin
+from atdata.trust import checked_origin, has_secret, redacted
 from atdata_atmosphere.records.blob_refs import is_blob_url, parse_url
 
 Way = Literal["blob", "web", "bucket", "allowed"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _BUCKET = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^\s?#]+)")
-# What the parameters of signed URLs are called, by all who sign them.
-_SECRET = re.compile(
-    r"sig|token|secret|passw|pwd|credential|key|auth|jwt|session|expires|\Acode\Z", re.IGNORECASE
-)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0]")
 
 
@@ -95,9 +90,7 @@ def _check_publishable(url: str) -> None:
         raise _unpublishable(url, "it has a user or password in it")
     if "#" in url:
         raise _unpublishable(url, "it has a fragment, which may be secret and no server sees")
-    # Some servers separate parameters by semicolons.
-    names = (unquote(part.partition("=")[0]) for part in re.split("[&;]", parts.query))
-    if any(map(_SECRET.search, names)):
+    if has_secret(url):
         raise _unpublishable(url, "it is signed, so it gives access and will expire")
     if scheme == "https":
         try:

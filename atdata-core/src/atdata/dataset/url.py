@@ -12,6 +12,9 @@ from atdata.dataset.braces import expand_braces, join_urls
 from atdata.dataset.remote import open_remote
 from atdata.errors import InvalidNameError, ShardNotFoundError, StorageError
 from atdata.shards.compressed import open_gzip
+from atdata.trust import redacted
+
+__all__ = ["ShardSource", "Shards", "URLSource", "local_path", "open_url", "redacted", "shown_urls"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -140,22 +143,6 @@ def shown_urls(urls: Sequence[str]) -> str:
     """Return what a repr may say of some URLs: the first without secrets, and how many more."""
     more = f" and {len(urls) - 1} more" if len(urls) > 1 else ""
     return f"{redacted(urls[0])}{more}" if urls else "no shards"
-
-
-def redacted(url: str) -> str:
-    """Return a URL without what may be secret in it: user, password and query."""
-    return re.sub(r"(://[^?]*\?).*", r"\1***", re.sub(r"(://)[^/]*@", r"\1***@", url))
-
-
-_SECRET = re.compile(
-    r"://[^/?#]*@|[?&;#](?:x-(?:amz|goog)-\w*|awsaccesskeyid|signature|sig|(?:\w*_)?token|api_?key)=",
-    re.IGNORECASE,
-)
-
-
-def has_secret(url: str) -> bool:
-    """Tell whether a URL holds what only some should know: a password, a key or a signature."""
-    return _SECRET.search(url) is not None
 
 
 def open_url(url: str) -> IO[bytes]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from atdata import plugins
 from atdata.dataset import Dataset, as_source
 from atdata.dataset.braces import as_patterns
-from atdata.dataset.url import has_secret, redacted
 from atdata.errors import InvalidNameError, NotFoundError, SampleTypeError
 from atdata.index.copying import Recipient
 from atdata.index.datasets import DatasetRegistry
@@ -33,6 +32,7 @@ from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
 from atdata.index.stubs import StubFolder
 from atdata.index.writing import Written, discard, write_elsewhere, write_splits
 from atdata.stores import Cut, DataStore
+from atdata.trust import has_secret, redacted
 
 if TYPE_CHECKING:
     from atdata.index.provider import IndexProvider, Op
