@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 
 import nox
 
@@ -14,6 +16,7 @@ nox.options.download_python = "never"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 BACKENDS = ("sqlite", "redis", "postgres", "s3", "atmosphere")
+FOLDERS = ("atdata-core", *(f"atdata-{name}" for name in BACKENDS), ".")
 SOURCES = ("atdata-core/src", *(f"atdata-{name}/src" for name in BACKENDS))
 SUPPORTED = ["3.11", "3.12", "3.13"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -35,6 +38,19 @@ def demo(session: nox.Session) -> None:
     """Run the main job as a user would, on the distributions as they are built."""
     session.install("./atdata-core[demo]", "./atdata-sqlite", ".")
     session.run("atdata", "demo", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Make wheels and sdists of all distributions in dist, check, install and use them."""
+    session.install("-c", "constraints.txt", *nox.project.dependency_groups(PROJECT, "build"))
+    shutil.rmtree("dist", ignore_errors=True)
+    for folder in FOLDERS:
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", "dist", folder)
+    archives = sorted(str(path) for path in Path("dist").iterdir())
+    session.run("twine", "check", "--strict", *archives)
+    # The settings of all other tests are for tools that these do without.
+    session.run("pytest", "--noconftest", "tests/built", *session.posargs)
 
 
 # The sessions of tests that this call of nox has begun.

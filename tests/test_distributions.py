@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 DISTRIBUTIONS = [ROOT, *sorted(path.parent for path in ROOT.glob("atdata-*/pyproject.toml"))]
@@ -16,6 +18,7 @@ NOT_OURS = re.compile(
     r"(?<![\w.}/-])/(?:root|home|Users|opt)/\w"  # a path of one machine
     r"|--(?:extra-)?index-url|--find-links|/simple/"  # the address of a registry
 )
+INSTALL = re.compile(r"^(?:\| `)?python -m pip install (?!nox\b)([^`\n]+)", re.MULTILINE)
 TEXT = {".py", ".md", ".toml", ".txt", ".yml"}
 TEXT_WITHOUT_SUFFIX = {".gitignore", "LICENSE", "run"}
 
@@ -99,3 +102,50 @@ def test_no_file_names_a_path_of_one_machine_or_a_registry() -> None:
 def test_the_readme_gives_the_command_that_ci_runs(session: str) -> None:
     command = f"python -m pip install nox && python -m nox -s {session}"
     assert command in (line.strip() for line in (ROOT / "README.md").read_text().splitlines())
+
+
+def install_commands() -> list[str]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = [INSTALL.findall(page.read_text(encoding="utf-8")) for page in pages]
+    return sorted({words for page in found for words in page})
+
+
+each_command = pytest.mark.parametrize("words", install_commands())
+
+
+def projects_named(word: str) -> list[tuple[dict[str, Any], set[str]]]:
+    """Read a folder, or a pattern of folders, with the extras in brackets after it."""
+    folder, _, extras = word.rstrip("]").partition("[")
+    directories = [ROOT] if folder == "." else [*ROOT.glob(folder)]
+    return [
+        (project_of(directory), {*filter(None, extras.split(","))}) for directory in directories
+    ]
+
+
+def test_the_pages_say_how_to_install() -> None:
+    assert len(install_commands()) > 10
+
+
+@each_command
+def test_a_command_that_installs_names_folders_and_extras_that_exist(words: str) -> None:
+    for word in shlex.split(words):
+        assert word == "." or word.startswith(("./", ".[")), "it could come from the index"
+        found = projects_named(word)
+        assert found, f"there is no {word}"
+        for project, extras in found:
+            assert extras <= project.get("optional-dependencies", {}).keys()
+
+
+@each_command
+def test_a_command_that_installs_names_all_of_ours_that_are_required(words: str) -> None:
+    chosen = [one for word in shlex.split(words) for one in projects_named(word)]
+    required = [
+        Requirement(line)
+        for project, extras in chosen
+        for line in [
+            *project["dependencies"],
+            *(line for extra in extras for line in project["optional-dependencies"][extra]),
+        ]
+    ]
+    ours = {one.name for one in required if one.name.startswith("atdata")}
+    assert ours <= {project["name"] for project, _ in chosen}
