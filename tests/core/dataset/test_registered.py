@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -268,6 +268,16 @@ def test_an_entry_that_knows_other_shards_than_it_names_is_an_error(index: Index
         odd = LocalDatasetEntry("digits", entry.schema_ref, entry.data_urls, shards=shards)
         with pytest.raises(CorruptDataError, match="other shards"):
             entry_datasets(odd, index, Item)
+
+
+def test_a_source_that_lists_other_shards_than_it_was_asked_for_is_an_error(index: Index) -> None:
+    class Careless(Index):
+        def create_source(self, urls: Sequence[str]) -> Any:
+            return super().create_source(urls[1:])
+
+    careless = Careless(provider=index.provider)
+    with pytest.raises(CorruptDataError, match="lists 2 shards"):
+        load(careless)
 
 
 def test_only_what_an_index_knows_can_be_verified(index: Index) -> None:

@@ -184,7 +184,8 @@ def entry_datasets(
     found = {}
     for split, urls in entry_splits(entry, shards).items():
         source = create_source(urls)
-        registered = _registered(entry, source, [known.get(url) for url in urls], verify=verify)
+        own = [known[url] for url in urls] if known else []
+        registered = _registered(entry, source, own, verify=verify)
         dataset = Dataset(source, sample_type=kind)
         found[split] = dataset.with_info(metadata=entry.metadata, registered=registered)
     return found
@@ -198,10 +199,16 @@ def _registered(
         is_checked = getattr(source, "checks_digests", False)
         is_near = not getattr(source, "is_remote", False) and not getattr(entry, "foreign", False)
         verify = not is_checked and not is_near
-    if None in shards:
+    if not shards:
         return Registered(entry.name)
-    known = dict(zip(shard_ids(source), shards, strict=True))
-    return Registered(entry.name, known, digests=verify)
+    ids = shard_ids(source)
+    if len(ids) != len(shards):
+        raise CorruptDataError(
+            f"{source!r} lists {len(ids)} shards for dataset {entry.name!r}, which has "
+            f"{len(shards)}; the index's store must return one for each URL",
+            dataset=entry.name,
+        )
+    return Registered(entry.name, dict(zip(ids, shards, strict=True)), digests=verify)
 
 
 def entry_splits(entry: IndexEntry, shards: Sequence[Any]) -> dict[str, list[str]]:
