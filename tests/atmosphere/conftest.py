@@ -9,7 +9,7 @@ import pytest
 from tests.services.fault_proxy import FaultProxy, fault_proxy
 from tests.services.pds_server import Account, PdsServer, running_pds
 
-from atdata_atmosphere import retries
+from atdata import retries
 from atdata_atmosphere.client import AtmosphereClient
 
 

@@ -41,8 +41,8 @@ from atdata.errors import (
     StorageError,
     UntrustedInputError,
 )
+from atdata.retries import jittered, own_wait, wait_asked_for
 from atdata_atmosphere.client import AtmosphereClient
-from atdata_atmosphere.retries import jittered, own_wait, wait_asked_for
 from atdata_atmosphere.syntax import new_tid
 
 THING = "com.example.fault"

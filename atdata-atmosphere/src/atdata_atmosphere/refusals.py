@@ -15,7 +15,7 @@ from atdata.errors import (
     NotFoundError,
     StorageError,
 )
-from atdata_atmosphere.retries import wait_asked_for
+from atdata.retries import wait_asked_for
 
 LONGEST_ANSWER = 16_384
 LONGEST_TEXT = 300

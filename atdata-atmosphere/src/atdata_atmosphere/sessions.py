@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atdata.errors import AuthenticationError, InvalidNameError, StorageError, UntrustedInputError
+from atdata.retries import own_wait
 from atdata.trust import checked_origin
 from atdata_atmosphere.processes import PerProcess
-from atdata_atmosphere.retries import own_wait
 from atdata_atmosphere.sdk_errors import translated
 from atdata_atmosphere.session_file import locked, read_session, write_session
 from atdata_atmosphere.transport import CheckedTransport

@@ -12,9 +12,9 @@ from typing import Any, NoReturn, TypeVar
 import httpx
 
 from atdata.errors import AtdataError, CorruptDataError, LimitExceededError, StorageError
+from atdata.retries import ATTEMPTS, jittered, may_pass, own_wait, wait_asked_for
 from atdata_atmosphere.processes import PerProcess
 from atdata_atmosphere.refusals import refusal
-from atdata_atmosphere.retries import ATTEMPTS, jittered, own_wait, wait_asked_for
 from atdata_atmosphere.transport import CheckedTransport
 
 T = TypeVar("T")
@@ -118,8 +118,7 @@ def _open(allow_private: bool, timeout: float) -> httpx.Client:  # noqa: FBT001 
 
 def _wait(response: httpx.Response, attempt: int) -> float | None:
     """Return how long to wait before asking again, or None where that is no use."""
-    status = response.status_code
-    if status != 429 and (status < 500 or status == 501):
+    if not may_pass(response.status_code):
         return None
     asked_for = wait_asked_for(response.headers)
     return own_wait(attempt) if asked_for is None else jittered(asked_for)

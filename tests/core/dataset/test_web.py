@@ -11,10 +11,15 @@ from tests.sample_types import Item, items
 from tests.shard_files import write_shards
 from tests.web_server import Web, serving
 
-from atdata import Dataset, load_dataset
+from atdata import Dataset, load_dataset, retries
 from atdata.errors import NoDataFilesError, ShardNotFoundError, StorageError
 
 SHARDS = "part-{0000..0002}.tar"
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def test_a_refusal_names_its_status(web: Web, status: int) -> None:
 def test_a_connection_that_breaks_off_is_an_error(web: Web, cut: int) -> None:
     web.cut = cut
     ds = Dataset[Item](f"{web.url}/part-0000.tar")
-    with pytest.raises(StorageError, match=r"part-0000\.tar cannot be read"):
+    with pytest.raises(StorageError, match=r"part-0000\.tar (cannot be read|breaks off)"):
         list(ds)
     web.cut = None
     assert list(ds) == items(1000)

@@ -1,4 +1,4 @@
-"""Opening URLs by a plugin, or through fsspec with its many errors as ours."""
+"""Opening URLs: on the web, by a plugin, or through fsspec with its many errors as ours."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from typing import IO, Any, cast
 from atdata import plugins
 from atdata.errors import PluginNotFoundError, ShardNotFoundError, StorageError
 
-CONNECT_SECONDS = 30
-STALL_SECONDS = 120
-
 _WEB = ("http", "https")
 
 
-def open_remote(url: str, shown: str) -> IO[bytes]:
-    """Open a URL to be read once from start to end; errors call it by what may be shown of it.
+def open_remote(url: str, shown: str, *, offset: int = 0, public_only: bool = False) -> IO[bytes]:
+    """Open a URL to be read once, from an offset to the end; errors call it ``shown``.
+
+    With ``public_only``, which is for web URLs that came from others, no server is asked that only
+    we can reach.
 
     Raises:
         ShardNotFoundError: there is nothing there.
         StorageError: it cannot be read; reading the result may raise it too.
+        UntrustedInputError: a server may not be asked.
         PluginNotFoundError: no installed package opens such URLs.
     """
-    is_web = _scheme(url) in _WEB
-    if not is_web and (kind := source_kind(_scheme(url))) is not None:
+    if _scheme(url) in _WEB:
+        stream = _web().WebStream(url, shown, offset=offset, public_only=public_only)
+        return cast("IO[bytes]", stream)
+    if (kind := source_kind(_scheme(url))) is not None:
         return cast("IO[bytes]", kind.from_urls([url]).open_shard(url))
-    system, path = find_system(url, shown, patient=is_web)
+    system, path = find_system(url, shown)
     # One request for the whole of it: servers need not know ranges, nor be asked for the size.
-    options = {"block_size": 0, "size": 1} if is_web else {}
     with _translated(url, shown):
-        return cast("IO[bytes]", _RemoteStream(system.open(path, "rb", **options), url, shown))
+        return cast("IO[bytes]", _RemoteStream(system.open(path, "rb"), url, shown))
 
 
 def source_kind(scheme: str) -> Any:
@@ -43,13 +45,15 @@ def source_kind(scheme: str) -> Any:
 
 
 def list_remote(pattern: str, shown: str) -> list[str]:
-    """List the URLs that match a glob pattern, sorted, where the protocol can list."""
+    """List the URLs that a glob pattern matches, sorted, where the protocol can list."""
+    if _scheme(pattern) in _WEB:
+        return cast("list[str]", _web().list_web(pattern, shown))
     system, path = find_system(pattern, shown)
     with _translated(pattern, shown):
         return sorted(system.unstrip_protocol(file) for file in system.glob(path))
 
 
-def find_system(url: str, shown: str, *, patient: bool = False) -> tuple[Any, str]:
+def find_system(url: str, shown: str) -> tuple[Any, str]:
     """Return fsspec's file system for a URL, and the path in it."""
     # 79 ms, and needed for remote shards alone.
     import fsspec
@@ -58,27 +62,30 @@ def find_system(url: str, shown: str, *, patient: bool = False) -> tuple[Any, st
     try:
         if scheme not in fsspec.available_protocols():
             raise ImportError(f"fsspec knows no protocol {scheme!r}")
-        options = {"client_kwargs": {"timeout": _timeout()}} if patient else {}
         with _translated(url, shown):
-            return cast("tuple[Any, str]", fsspec.core.url_to_fs(url, **options))
+            return cast("tuple[Any, str]", fsspec.core.url_to_fs(url))
     except ImportError as error:
-        missing = "an atdata plugin or the fsspec package for it"
         raise PluginNotFoundError(
             f"nothing installed opens {scheme}: URLs ({error}); "
-            f"install {'atdata-core[http]' if scheme in _WEB else missing}",
+            "install an atdata plugin or the fsspec package for it",
             scheme=scheme,
         ) from error
 
 
+def _web() -> Any:
+    try:
+        # 60 ms, and needed for web URLs alone.
+        from atdata.dataset import web
+    except ImportError as error:
+        raise PluginNotFoundError(
+            f"nothing installed opens https: URLs ({error}); install atdata-core[http]",
+            scheme="https",
+        ) from error
+    return web
+
+
 def _scheme(url: str) -> str:
     return url.partition("://")[0].lower()
-
-
-def _timeout() -> Any:
-    # fsspec's default ends a download after five minutes, however well it goes.
-    import aiohttp
-
-    return aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=STALL_SECONDS)
 
 
 class _RemoteStream(io.RawIOBase):
@@ -115,10 +122,6 @@ def _translated(url: str, shown: str) -> Iterator[None]:
         if isinstance(error, FileNotFoundError):
             raise ShardNotFoundError(f"there is no shard at {shown}", shard=shown) from cause
         raise StorageError(
-            f"{shown} cannot be read: {_reason(error)}; try again, or ask who keeps it", url=shown
+            f"{shown} cannot be read: {type(error).__name__}; try again, or ask who keeps it",
+            url=shown,
         ) from cause
-
-
-def _reason(error: Exception) -> str:
-    status = getattr(error, "status", None)
-    return f"HTTP status {status}" if isinstance(status, int) else type(error).__name__

@@ -12,6 +12,15 @@ ATTEMPTS = 5
 FIRST_WAIT = 0.5
 LONGEST_OWN_WAIT = 30.0
 
+# What a server that has no time says, and what no later server will understand either.
+_BUSY = frozenset({408, 425, 429})
+_FINAL = frozenset({501, 505, 511})
+
+
+def may_pass(status: int) -> bool:
+    """Tell whether a request that was answered with this HTTP status may succeed later."""
+    return status in _BUSY or (status >= 500 and status not in _FINAL)
+
 
 def wait_asked_for(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that an answer asks to wait, or None if it does not say.
