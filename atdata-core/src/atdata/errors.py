@@ -13,6 +13,7 @@
     │   └── MissingMsgpackError  RuntimeError KeyError a sample has no .msgpack member
     ├── SchemaError              ValueError            a schema record cannot be understood
     ├── InvalidNameError         ValueError            a name, version or reference is malformed
+    │   └── UnknownNameError     NotFoundError         nothing can have the name that is looked up
     ├── NotFoundError            KeyError              the index holds no such thing
     │   └── IdentityNotFoundError  ValueError          nobody on the network is known by that name
     ├── ConflictError            ValueError            something else is stored under that key
@@ -29,6 +30,8 @@
         ├── PluginNotFoundError  ImportError ValueError  nothing installed goes by that name
         ├── PluginConflictError                        two distributions claim one name
         └── PluginLoadError      ImportError           a plugin failed to import
+
+    UnreadableRecordWarning      UserWarning           a record of an index was passed over
 
 Each error also is the builtin that a careful caller would catch. What the sentence names is kept
 in attributes as well, so that programs need not parse it.
@@ -105,6 +108,10 @@ class NotFoundError(AtdataError, KeyError):
     """The index holds no such dataset, schema or entry."""
 
 
+class UnknownNameError(InvalidNameError, NotFoundError):
+    """What is looked up has a name, version or reference that nothing can have."""
+
+
 class IdentityNotFoundError(NotFoundError, ValueError):
     """Nobody on the network is known by that name, or no server is named for them."""
 
@@ -163,3 +170,7 @@ class PluginConflictError(PluginError):
 
 class PluginLoadError(PluginError, ImportError):
     """A plugin failed to import."""
+
+
+class UnreadableRecordWarning(UserWarning):
+    """A record of an index cannot be read and was passed over; the message names its key."""

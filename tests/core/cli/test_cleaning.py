@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,29 @@ def test_another_store_is_pointed_to(
     done = run("--index", database, "gc", "--store", tmp_path / "other")
     assert done.stdout == ""
     assert f"killed writers also wrote to {database.parent / 'data'}#" in done.stderr
+
+
+def test_what_a_record_does_not_prove_is_named_and_stays(
+    run: Run, database: Path, left: list[str]
+) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        change = (
+            "UPDATE atdata_records SET body = replace(body, 'secret', 'x') WHERE kind = 'write'"
+        )
+        assert connection.execute(change).rowcount == 1
+        connection.execute("INSERT INTO atdata_records VALUES ('dataset', 'odd', '', 'x')")
+    done = run("--index", database, "gc")
+    shards = [url for url in left if url.endswith(".tar")]
+    assert done.returncode == 0
+    assert all(
+        f"{url} stays: the record of its unfinished write is" in done.stderr for url in shards
+    )
+    assert all(Path(url).exists() for url in shards)
+    assert "the record dataset/odd/ of the index cannot be read" in done.stderr
+    assert "1 records of the index cannot be read" in done.stderr
+    listed = run("--index", database, "ls")
+    assert (listed.returncode, "notes" in listed.stdout) == (0, True)
+    assert "the record dataset/odd/ of the index cannot be read" in listed.stderr
 
 
 @pytest.mark.parametrize("time", ["", "1", "d", "59m", "1y", "-1d", "1.5d"])

@@ -17,8 +17,8 @@ from atdata import Dataset, Index, LocalDiskStore, URLSource, load_dataset
 from atdata.dataset import ShardSource
 from atdata.errors import CorruptDataError, NotFoundError, StorageError
 from atdata.index import LocalDatasetEntry
+from atdata.index.known_writes import WRITE, known_writes
 from atdata.index.memory import MemoryProvider
-from atdata.index.pending import WRITE, known_writes
 
 
 @pytest.fixture

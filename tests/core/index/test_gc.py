@@ -6,17 +6,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from tests.core.index.kinds import Note, PlainStore, files, notes
 
 from atdata import Dataset, Index, LocalDiskStore, load_dataset
-from atdata.errors import ConflictError, StorageError
+from atdata.errors import ConflictError, StorageError, UnreadableRecordWarning
 from atdata.index import Key
-from atdata.index.pending import WRITE, KnownWrite, known_writes
+from atdata.index.known_writes import WRITE, KnownWrite, known_writes
 from atdata.index.provider import Put
 
 WRITER = """
@@ -31,6 +32,18 @@ def killed():
 index = Index(path=sys.argv[1], data_store=LocalDiskStore(sys.argv[2]))
 index.write({"train": notes(*"xy"), "test": killed()}, name="mine", maxcount=1)
 """
+
+UNREADABLE_WRITES: dict[str, dict[str, Any]] = {
+    "no time": {"seen": None},
+    "a time without offset": {"seen": "2020-01-01"},
+    "a store that is a number": {"store": 5},
+    "a prefix that is a list": {"prefix": ["p"]},
+    "a prefix that no key holds": {"prefix": "p" * 2000},
+    "a process that is text": {"process": "x"},
+    "a process without number": {"process": {"place": "here", "start": "1"}},
+    "a process of a huge number": {"process": {"place": "here", "start": "1", "pid": 2**70}},
+    "a process that is everybody": {"process": {"place": "here", "start": "1", "pid": -1}},
+}
 
 
 @pytest.fixture
@@ -220,11 +233,119 @@ def test_too_short_a_silence_is_refused(index: Index) -> None:
         index.delete_leftovers(older_than=timedelta(minutes=59))
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"seen": 5}', b'{"seen": "2020-01-01"}'])
-def test_a_record_that_cannot_be_read_stops_everything(index: Index, body: bytes) -> None:
-    index.provider.commit([Put(Key(WRITE, "t", ""), body)])
-    with pytest.raises(ValueError, match="'t' cannot be read"):
+def forge(index: Index, token: str, **record: Any) -> None:
+    """Put the record of a write that was begun long ago and elsewhere."""
+    body = {"process": None, "seen": "2020-01-01T00:00:00+00:00", **record}
+    index.provider.commit([Put(Key(WRITE, token, ""), json.dumps(body).encode())])
+
+
+def token_in(url: str) -> str:
+    return url.rpartition("/")[2].split("--")[1]
+
+
+def test_a_record_without_the_secret_of_a_token_removes_nothing(
+    index: Index, store: LocalDiskStore, tmp_path: Path
+) -> None:
+    """Whoever may write to this index knows tokens of another one from the names of its shards."""
+    with Index(path=tmp_path / "other.db", data_store=store) as other:
+        urls = other.write(notes("a"), name="others/valuable").data_urls
+    place = {"store": store.identify(), "prefix": "others/valuable"}
+    for secret in ({}, {"secret": None}, {"secret": "0" * 32}, {"secret": token_in(urls[0])}):
+        forge(index, token_in(urls[0]), **place, **secret)
+        for seen in (index.find_leftovers(), index.delete_leftovers(), index.delete_leftovers()):
+            assert seen.found == []
+            assert [one.url for one in seen.unproven] == urls
+    assert list(store.list()) == urls
+
+
+def test_a_secret_proves_its_token_at_its_own_place_only(index: Index) -> None:
+    def samples() -> Iterator[Note]:
+        yield from notes("a")
+        (write,) = writes(index)
+        assert write.is_proven
+        for part in ("store", "prefix", "secret"):
+            changed = replace(write, record={**write.record, part: f"{write.record[part]}x"})
+            assert not changed.is_proven
+        yield from notes("b")
+
+    index.write(samples(), name="mine", maxcount=1)
+
+
+def test_an_unproven_write_that_left_nothing_is_forgotten(
+    index: Index, store: LocalDiskStore
+) -> None:
+    forge(index, "0123456789ab", store=store.identify(), prefix="mine")
+    for _ in range(2):
         index.delete_leftovers()
+    assert writes(index) == []
+
+
+def test_a_copy_does_not_take_up_what_a_record_cannot_prove(
+    index: Index, store: LocalDiskStore, tmp_path: Path
+) -> None:
+    with Index(path=tmp_path / "other.db", data_store=LocalDiskStore(tmp_path / "b")) as other:
+        other.write(notes("a"), name="mine")
+        theirs = store.write_samples(notes("b"), prefix="mine")[0].url
+        found: list[dict[str, Any]] = []
+
+        class Watched(LocalDiskStore):
+            def put(self, name: str, shard: IO[bytes]) -> str:
+                found.extend(write.record for write in writes(index))
+                return super().put(name, shard)
+
+        watched = Watched(store.root)
+        with Index(path=tmp_path / "index.db", data_store=watched) as target:
+            target.copy_from(other, "mine", shards=True)
+            target.delete("mine")
+            forge(target, token_in(theirs), **{**found[0], "process": None, "secret": "x"})
+            copy = target.copy_from(other, "mine", shards=True)
+    assert theirs not in copy.data_urls
+
+
+@pytest.mark.parametrize("body", UNREADABLE_WRITES.values(), ids=UNREADABLE_WRITES)
+def test_a_write_that_cannot_be_read_is_passed_over_and_reported(
+    index: Index, store: LocalDiskStore, tmp_path: Path, body: dict[str, Any]
+) -> None:
+    place = {"store": "s", "prefix": "p", "seen": "2020-01-01T00:00:00+00:00"}
+    index.provider.commit([Put(Key(WRITE, "t", ""), json.dumps({**place, **body}).encode())])
+    kill_writer(tmp_path / "index.db", store.root)
+    with pytest.warns(UnreadableRecordWarning, match=r"write/t/ .* cannot be read"):
+        assert index.find_leftovers().unreadable == ["write/t/"]
+    # Once in a process.
+    assert len(index.delete_leftovers().found) == 5
+    assert [write.token for write in writes(index)] != ["t"]
+
+
+def test_a_heartbeat_that_cannot_be_read_does_not_hide_its_write(
+    index: Index, store: LocalDiskStore, tmp_path: Path
+) -> None:
+    kill_writer(tmp_path / "index.db", store.root)
+    (write,) = writes(index)
+    index.provider.commit([Put(Key(WRITE, write.token, "seen"), b'{"seen": 5}')])
+    with pytest.warns(UnreadableRecordWarning, match="seen"):
+        assert len(index.delete_leftovers().found) == 5
+
+
+@pytest.mark.parametrize("kind", ["dataset", "revision"])
+@pytest.mark.parametrize(
+    "form",
+    ['{{"name": 5, "data_urls": ["{url}"]}}', '{{"x": "{escaped}"}}', '{{"data_urls": "{url}"}}'],
+    ids=["urls", "escapes", "text"],
+)
+def test_what_a_record_that_cannot_be_read_may_name_stays(
+    index: Index, store: LocalDiskStore, tmp_path: Path, kind: str, form: str
+) -> None:
+    kill_writer(tmp_path / "index.db", store.root)
+    shards = list(store.list())
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in shards[0])
+    body = form.format(url=shards[0], escaped=escaped)
+    index.provider.commit(
+        [Put(Key(kind, "odd", "00000001"[: 8 * (kind != "dataset")]), body.encode())]
+    )
+    with pytest.warns(UnreadableRecordWarning, match=f"{kind}/odd/"):
+        seen = index.delete_leftovers()
+    assert [one.kind for one in seen.found] == ["spool"]
+    assert list(store.list()) == shards
 
 
 def test_a_write_that_cannot_be_said_to_have_begun_writes_nothing(tmp_path: Path) -> None:

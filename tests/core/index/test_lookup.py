@@ -10,7 +10,13 @@ import pytest
 from tests.core.index.kinds import CountingProvider, Note, notes
 
 from atdata import Dataset, Index, load_dataset
-from atdata.errors import AtdataError, CorruptDataError, InvalidNameError, NotFoundError
+from atdata.errors import (
+    AtdataError,
+    CorruptDataError,
+    InvalidNameError,
+    NotFoundError,
+    UnreadableRecordWarning,
+)
 from atdata.index import ABSENT, Delete, Key, Put
 from atdata.index.datasets import PAGE
 
@@ -59,6 +65,19 @@ def test_a_malformed_reference_is_a_value_error(index: Index, ref: str) -> None:
     with pytest.raises(InvalidNameError) as caught:
         index.get_dataset(ref)
     assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, NotFoundError)
+
+
+@pytest.mark.parametrize("name", ["no-such-*", "a\0b", "x" * 3000, "\ud800"])
+def test_what_can_have_no_such_name_is_a_key_error_too(index: Index, name: str) -> None:
+    with pytest.raises(KeyError):
+        index.get_dataset(name)
+    for look_up_schema in (index.get_schema, index.get_schema_record, index.decode_schema):
+        with pytest.raises(KeyError):
+            look_up_schema(name)
+    for look_up in (index.get_entry_by_name, index.get_entry, index.history, index.delete):
+        with pytest.raises(KeyError):
+            look_up(name)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a\0b", "x" * 300, "x" * 3000, "\ud800", "a@1"])
@@ -201,19 +220,32 @@ HOSTILE_ENTRIES = [
 @pytest.mark.parametrize("body", HOSTILE_ENTRIES)
 def test_a_dataset_record_that_cannot_be_read_is_corrupt(index: Index, body: bytes) -> None:
     index.provider.commit([Put(Key("dataset", "mine", ""), body, ABSENT)])
-    with pytest.raises(CorruptDataError):
-        index.get_dataset("mine")
-    with pytest.raises(CorruptDataError):
-        index.list_datasets()
+    for look_up in (index.get_dataset, index.get_entry_by_name):
+        with pytest.raises(CorruptDataError, match="dataset/mine/"):
+            look_up("mine")
 
 
-@pytest.mark.parametrize(
-    "body", [b"{}", b'{"name": "a"}', b'{"name": "a", "revision": "x"}', b'{"revision": []}']
-)
-def test_a_cid_record_that_cannot_be_read_is_corrupt(index: Index, body: bytes) -> None:
-    index.provider.commit([Put(Key("cid", "bafy", "mine@00000001"), body)])
-    with pytest.raises(CorruptDataError):
-        index.get_entry("bafy")
+@pytest.mark.parametrize("body", HOSTILE_ENTRIES)
+def test_a_revision_that_cannot_be_read_is_corrupt(index: Index, body: bytes) -> None:
+    index.provider.commit([Put(Key("revision", "mine", "00000001"), body, ABSENT)])
+    for look_up, name in ((index.get_dataset, "mine@1"), (index.history, "mine")):
+        with pytest.raises(CorruptDataError, match="revision/mine/00000001"):
+            look_up(name)
+
+
+@pytest.mark.parametrize("other", ["theirs", "theirs@x", "theirs@1", "theirs@00000001"])
+def test_a_cid_record_that_leads_elsewhere_is_passed_over(index: Index, other: str) -> None:
+    entry = index.add_entry(ANYWHERE, name="unlike")
+    index.add_entry(Dataset[Note]("https://example.org/others.tar"), name="theirs")
+    index.provider.commit([Put(Key("cid", entry.cid, other), b"{}")])
+    if other != "theirs@00000001":
+        assert index.get_entry(entry.cid) == entry
+        return
+    with pytest.warns(UnreadableRecordWarning, match=f"cid/{entry.cid}/{other}"):
+        assert index.get_entry(entry.cid) == entry
+    index.delete("unlike")
+    with pytest.raises(CorruptDataError, match=f"cid/{entry.cid}/{other}"):
+        index.get_entry(entry.cid)
 
 
 def test_a_cid_whose_entry_is_gone_is_not_found(index: Index) -> None:

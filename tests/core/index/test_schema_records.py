@@ -187,7 +187,7 @@ def test_a_record_at_odds_with_its_key_is_corrupt(index: Index, record: dict[str
     body = {"name": "Note", "version": "1.0.0", "fields": [], **record}
     index.provider.commit([Put(Key("schema", "Note", "1.0.0"), json.dumps(body).encode())])
     for look_up in (index.get_schema, index.decode_schema):
-        with pytest.raises(CorruptDataError, match=r"Note@1\.0\.0"):
+        with pytest.raises(CorruptDataError, match=r"schema/Note/1\.0\.0"):
             look_up("Note@1.0.0")
 
 

@@ -165,6 +165,7 @@ def _help_for(error: Exception) -> str:
 
 
 def _exit_code(error: AtdataError) -> int:
-    if isinstance(error, _NOT_FOUND_ERRORS):
-        return NOT_FOUND
-    return MISUSED if isinstance(error, InvalidNameError) else FAILED
+    # First, as a name that nothing can have is both.
+    if isinstance(error, InvalidNameError):
+        return MISUSED
+    return NOT_FOUND if isinstance(error, _NOT_FOUND_ERRORS) else FAILED

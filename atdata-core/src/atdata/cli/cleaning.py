@@ -62,4 +62,11 @@ def _print(seen: Leftovers) -> None:
     if seen.at_work:
         complain(f"{seen.at_work} writes are still under way, or may be: they are left alone")
     for store in seen.elsewhere:
-        complain(f"killed writers also wrote to {store}; look there with --store")
+        complain(f"killed writers also wrote to {store:.300}; look there with --store")
+    for one in seen.unproven:
+        complain(
+            f"{redacted(one.url)} stays: the record of its unfinished write is forged or of an "
+            "earlier release; remove it yourself if nobody needs it"
+        )
+    if seen.unreadable:
+        complain(f"{len(seen.unreadable)} records of the index cannot be read: see the warnings")

@@ -12,6 +12,7 @@ from atdata.errors import CorruptDataError, FieldError, NotFoundError
 from atdata.index.cids import entry_cid
 from atdata.index.metadata import read_json, to_json_object
 from atdata.index.old_rows import ENTRY_KEY, from_hash, to_body, to_hash
+from atdata.index.unreadable import MALFORMED, read_object
 from atdata.stores import ShardInfo
 
 
@@ -137,14 +138,14 @@ class LocalDatasetEntry:
     def from_record(cls, body: bytes) -> LocalDatasetEntry:
         """Read an entry from a JSON object; ``CorruptDataError`` if it is something else."""
         try:
-            record = read_json(body)
+            record = read_object(body, read_json)
             # Later releases may say more.
             known = {key: value for key, value in record.items() if key in _NAMES}
             if known.get("shards") is not None:
                 shards = _expect(known["shards"], list, "shards")
                 known["shards"] = [_read_shard(shard) for shard in shards]
             return cls(**known)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except MALFORMED as error:
             message = f"a dataset record of the index cannot be read: {error}"
             raise CorruptDataError(message) from error
 

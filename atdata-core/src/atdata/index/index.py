@@ -17,7 +17,7 @@ from atdata.index.datasets import DatasetRegistry
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.leftovers import SILENCE, Leftovers, delete_leftovers, find_leftovers
 from atdata.index.metadata import to_json_object
-from atdata.index.names import check_dataset_name, to_path
+from atdata.index.names import check_dataset_name, looked_up, to_path
 from atdata.index.namespace import TypeNamespace
 from atdata.index.opening import (
     check_forgotten,
@@ -197,10 +197,15 @@ class Index:
         urls = as_patterns(ds.url, ds.list_shards())
         return self._datasets.add(LocalDatasetEntry(name, ref, urls, metadata))
 
+    @looked_up
     def get_dataset(self, ref: str) -> LocalDatasetEntry:
         """Return the newest revision of a dataset, or that of ``name@revision``.
 
         ``atdata://local/dataset/name`` and ``@local/name`` are the same as ``name``.
+
+        Raises:
+            NotFoundError: there is no such dataset, or nothing can have that name.
+            CorruptDataError: its record, whose key it names, cannot be read.
         """
         reference = Reference.parse(ref, "dataset")
         revision = reference.version

@@ -6,10 +6,15 @@ import hashlib
 import keyword
 import re
 import unicodedata
-from typing import NoReturn
+from collections.abc import Callable
+from functools import wraps
+from typing import NoReturn, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from atdata.errors import InvalidNameError
+from atdata.errors import InvalidNameError, UnknownNameError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_DATASET_BYTES = 200
 MAX_CLASS_LENGTH = 100
@@ -110,6 +115,21 @@ def to_path(name: str) -> str:
     where the file system ignores it, names that differ in nothing else share a directory.
     """
     return "/".join(_to_path_part(part) for part in check_dataset_name(name).split("/"))
+
+
+def looked_up(find: Callable[P, T]) -> Callable[P, T]:
+    """Make a lookup raise `UnknownNameError` for names that nothing can have."""
+
+    @wraps(find)
+    def find_or_refuse(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return find(*arguments, **options)
+        except UnknownNameError:
+            raise
+        except InvalidNameError as error:
+            raise UnknownNameError(error.message, **error.details) from error
+
+    return find_or_refuse
 
 
 def _to_path_part(part: str) -> str:

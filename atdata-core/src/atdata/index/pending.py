@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import secrets
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from atdata.errors import AtdataError, ConflictError, CorruptDataError, StorageError
-from atdata.index.datasets import scan_pages
-from atdata.index.processes import is_running, this_process
+from atdata.errors import AtdataError, ConflictError, StorageError
+from atdata.index.known_writes import SEEN, WRITE, known_writes, token_of
+from atdata.index.processes import this_process
 from atdata.index.provider import ABSENT, Delete, IndexProvider, Key, Op, Put, check_key
-from atdata.stores import DataStore, Leftover, new_token
+from atdata.stores import DataStore
 
-WRITE = "write"
-SEEN = "seen"
 BEAT_SECONDS = 300
 # After this silence a write elsewhere may be gone on with, which takes nothing away from it.
 TAKE_UP_SILENCE = dt.timedelta(hours=1)
@@ -51,13 +49,15 @@ class PendingWrite:
     ) -> None:
         # No record could hold some of what no store takes as a name either.
         check_key(Key(WRITE, prefix, ""))
-        self.token = new_token()
         self._provider = provider
         self._store = store
         self._prefix = prefix
-        self._record = {
+        place, secret = store.identify(), secrets.token_hex(16)
+        self.token = token_of(secret, place, prefix)
+        self._record: dict[str, Any] = {
             "id": uuid.uuid4().hex,
-            "store": store.identify(),
+            "secret": secret,
+            "store": place,
             "prefix": prefix,
             "content": content,
             "process": this_process(),
@@ -110,13 +110,16 @@ class PendingWrite:
 
     def _take_up(self) -> bool:
         """Go on with an unfinished write of the same; one that then still lives is refused."""
+        parts = ("store", "prefix", "content")
         for write in known_writes(self._provider):
-            same = all(
-                write.record.get(part) == self._record[part] for part in ("store", "content")
-            )
-            over = same and not write.is_given_up and write.is_dead(TAKE_UP_SILENCE)
-            if over and write.replace(self._provider, self._body):
-                self.token = write.token
+            same = all(write.record.get(part) == self._record[part] for part in parts)
+            # What a record cannot prove to be its own may be the shards of others.
+            if not same or not write.is_proven or write.is_given_up:
+                continue
+            record = {**self._record, "secret": write.record["secret"]}
+            body = json.dumps(record).encode()
+            if write.is_dead(TAKE_UP_SILENCE) and write.replace(self._provider, body):
+                self.token, self._record, self._body = write.token, record, body
                 return True
         return False
 
@@ -149,88 +152,6 @@ class PendingWrite:
             "too long, or was taken up by another process; do it again",
             token=self.token,
         )
-
-
-@dataclass(frozen=True)
-class KnownWrite:
-    """A write that some process has begun, as the index has it."""
-
-    token: str
-    body: bytes
-    record: dict[str, Any]
-    seen: dt.datetime
-
-    @classmethod
-    def from_bodies(cls, token: str, body: bytes, seen: bytes) -> KnownWrite:
-        """Read a write from its record, and from the one that says when it was heard of last."""
-        try:
-            record = json.loads(body)
-            last = dt.datetime.fromisoformat(json.loads(seen)["seen"])
-            if last.tzinfo is None or not {"store", "prefix"} <= record.keys():
-                raise ValueError("it does not say where or when")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            message = f"the record of write {token!r:.80} cannot be read: {error!r}"
-            raise CorruptDataError(message, token=token) from error
-        return cls(token, body, record, last)
-
-    @property
-    def store(self) -> str:
-        """The store that its shards go to."""
-        return str(self.record["store"])
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether somebody has taken it for dead, so that it can never be registered."""
-        return bool(self.record.get("given_up"))
-
-    def is_running(self) -> bool | None:
-        """Tell whether somebody is at it; None if that cannot be told from here."""
-        if self.record.get("stopped"):
-            return False
-        return is_running(self.record.get("process"))
-
-    def is_dead(self, silence: dt.timedelta) -> bool:
-        """Tell whether its process is gone, or has been silent that long if it is elsewhere."""
-        if self.is_given_up:
-            return True
-        running = self.is_running()
-        if running is not None:
-            return not running
-        return dt.datetime.now(dt.UTC) - self.seen >= silence
-
-    def give_up(self, provider: IndexProvider) -> bool:
-        """Make sure that it is never registered; False if it was just now, or has gone on."""
-        body = json.dumps({**self.record, "given_up": True}).encode()
-        return self.is_given_up or self.replace(provider, body)
-
-    def replace(self, provider: IndexProvider, body: bytes) -> bool:
-        """Change its record, unless somebody else has just done so."""
-        key, seen = Key(WRITE, self.token, ""), Key(WRITE, self.token, SEEN)
-        try:
-            provider.commit([Put(key, body, self.body), Delete(seen)])
-        except ConflictError:
-            return False
-        return True
-
-    def leftovers(self, store: DataStore) -> Iterator[Leftover]:
-        """Yield what it has left in its store."""
-        return store.leftovers(str(self.record["prefix"]), self.token)
-
-    def forget(self, provider: IndexProvider) -> None:
-        """Remove its records."""
-        provider.commit([Delete(Key(WRITE, self.token, "")), Delete(Key(WRITE, self.token, SEEN))])
-
-
-def known_writes(provider: IndexProvider) -> list[KnownWrite]:
-    """Return all writes that have begun and are neither registered nor forgotten."""
-    bodies: dict[str, dict[str, bytes]] = {}
-    for key, body in scan_pages(provider, WRITE):
-        bodies.setdefault(key.name, {})[key.version] = body
-    return [
-        KnownWrite.from_bodies(token, found[""], found.get(SEEN, found[""]))
-        for token, found in bodies.items()
-        if "" in found
-    ]
 
 
 def _now() -> str:

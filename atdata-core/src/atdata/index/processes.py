@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+# Linux has numbers up to 2**22; a C int holds no more than this.
+_PIDS = 2**31
+
 
 def this_process() -> dict[str, Any] | None:
     """Describe this process as no other one ever is; None where the system does not tell.
@@ -17,12 +20,24 @@ def this_process() -> dict[str, Any] | None:
     return None if place is None or state is None else {"place": place, "pid": pid, "start": state}
 
 
+def check_process(process: Any) -> None:
+    """Raise ValueError unless this is how a process describes itself, or None."""
+    if process is None:
+        return
+    if not isinstance(process, Mapping):
+        raise ValueError("its process is not an object")  # noqa: TRY004 -- it came from a record
+    pid = process.get("pid")
+    texts = [process.get("place"), process.get("start")]
+    if type(pid) is not int or not 0 < pid < _PIDS or not all(isinstance(t, str) for t in texts):
+        raise ValueError("its process has no place, number and start")
+
+
 def is_running(process: Mapping[str, Any] | None) -> bool | None:
-    """Tell whether a process that described itself still runs; None if it was in another place."""
+    """Tell whether a process, which `check_process` has passed, still runs; None if elsewhere."""
     place = _place()
     if process is None or place is None or process.get("place") != place:
         return None
-    pid = int(process["pid"])
+    pid = process["pid"]
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from atdata.errors import (
-    ConflictError,
-    CorruptDataError,
-    InvalidNameError,
-    NotFoundError,
-    SchemaError,
-)
+from atdata.errors import ConflictError, InvalidNameError, NotFoundError, SchemaError
 from atdata.index.datasets import scan_pages
 from atdata.index.metadata import read_json, to_json_object
-from atdata.index.names import bump_patch, check_class_name, check_version, version_key
+from atdata.index.names import (
+    MAX_VERSION_LENGTH,
+    VersionKey,
+    bump_patch,
+    check_class_name,
+    check_version,
+    looked_up,
+    version_key,
+)
 from atdata.index.provider import ABSENT, Key, Put
 from atdata.index.references import LOCAL, Reference
+from atdata.index.unreadable import MALFORMED, read_object, readable, some_readable, unreadable
 from atdata.samples import DictSample, Schema
 
 if TYPE_CHECKING:
@@ -136,7 +139,8 @@ class SchemaRegistry:
             record = draft.with_version(check_version(version))
             return record if self._put(record) else self._existing(record)
         while True:
-            record = draft.with_version(_next_version(self.versions(draft.name)))
+            _, version = self._known(draft.name)
+            record = draft.with_version(version)
             if self._put(record):
                 return record
 
@@ -144,11 +148,11 @@ class SchemaRegistry:
         """Return the newest version with the fields of a type, publishing one if there is none."""
         draft = _draft(sample_type, None, None)
         while True:
-            versions = self.versions(draft.name)
+            versions, following = self._known(draft.name)
             for record in reversed(versions):
                 if record.is_of(draft.schema):
                     return record
-            record = draft.with_version(_next_version(versions))
+            record = draft.with_version(following)
             if self._put(record):
                 return record
 
@@ -158,13 +162,14 @@ class SchemaRegistry:
         Where its version has other fields here, it becomes the next patch version.
         """
         while not self._put(record):
-            versions = self.versions(record.name)
+            versions, following = self._known(record.name)
             for known in reversed(versions):
                 if known.is_of(record.schema):
                     return known
-            record = record.with_version(_next_version(versions))
+            record = record.with_version(following)
         return record
 
+    @looked_up
     def get(self, ref: str) -> LocalSchemaRecord:
         """Return a schema by any form of reference; without version, the highest."""
         reference = Reference.parse(ref, "schema")
@@ -174,20 +179,28 @@ class SchemaRegistry:
         if reference.version is not None:
             found = self._get(Key(SCHEMA, reference.name, reference.version))
         else:
-            found = next(reversed(self.versions(reference.name)), None)
+            found = self._highest(reference.name)
         if found is None:
             message = f"no schema {ref!r:.300} in this index; list_schemas() shows what there is"
             raise NotFoundError(message, ref=ref)
         return found
 
-    def versions(self, name: str) -> list[LocalSchemaRecord]:
-        """Return all versions of a class name, lowest first."""
-        found = _read_all(self._provider.scan(SCHEMA, name))
-        return sorted(found, key=lambda record: version_key(record.version))
+    def _known(self, name: str) -> tuple[list[LocalSchemaRecord], str]:
+        """Return the versions that can be read, lowest first, and the one to publish next."""
+        found = sorted(filter(_is_named, self._provider.scan(SCHEMA, name)), key=_order)
+        versions = list(readable(self._provider, found, _from_json))
+        return versions, _next_version([key.version for key, _ in found])
 
     def iterate(self) -> Iterator[LocalSchemaRecord]:
         """Yield all schemas, by name, fetched in pages."""
-        return _read_all(scan_pages(self._provider, SCHEMA))
+        found = scan_pages(self._provider, SCHEMA)
+        return readable(self._provider, filter(_is_named, found), _from_json)
+
+    def _highest(self, name: str) -> LocalSchemaRecord | None:
+        """Return the highest version that can be read; an error if there are others only."""
+        found = sorted(filter(_is_named, self._provider.scan(SCHEMA, name)), key=_order)
+        records = some_readable(self._provider, found, _from_json)
+        return records[-1] if records else None
 
     def _get(self, key: Key) -> LocalSchemaRecord | None:
         try:
@@ -242,32 +255,44 @@ def _own_docstring(sample_type: type) -> str | None:
     return None if is_generated or sample_type is DictSample else text
 
 
-def _next_version(versions: list[LocalSchemaRecord]) -> str:
-    return bump_patch(versions[-1].version) if versions else FIRST_VERSION
+def _next_version(taken: Sequence[str]) -> str:
+    """Return the patch version after the last one, or the next that is free below it.
+
+    After some versions none can follow: a version has a greatest length.
+    """
+    for version in reversed(taken):
+        following = bump_patch(version)
+        if len(following) <= MAX_VERSION_LENGTH and following not in taken:
+            return following
+    return FIRST_VERSION
 
 
 def _key_of(record: LocalSchemaRecord) -> Key:
     return Key(SCHEMA, record.name, record.version)
 
 
-def _read_all(found: Iterable[tuple[Key, bytes]]) -> Iterator[LocalSchemaRecord]:
-    for key, body in found:
-        try:
-            check_class_name(key.name)
-            check_version(key.version)
-        except InvalidNameError:
-            continue
-        yield _from_json(key, body)
+def _is_named(found: tuple[Key, bytes]) -> bool:
+    """Tell whether a reference can name a record."""
+    key, _ = found
+    try:
+        check_class_name(key.name)
+        check_version(key.version)
+    except InvalidNameError:
+        return False
+    return True
+
+
+def _order(found: tuple[Key, bytes]) -> VersionKey:
+    return version_key(found[0].version)
 
 
 def _from_json(key: Key, body: bytes) -> LocalSchemaRecord:
     try:
-        record = read_json(body)
+        record = read_object(body, read_json)
         if (record["name"], record["version"]) != (key.name, key.version):
             raise ValueError("it bears the name or version of another")
         if not isinstance(record["fields"], list):
             raise TypeError("its fields are no list")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        message = f"schema {key.name}@{key.version} of the index cannot be read: {error!r}"
-        raise CorruptDataError(message, name=key.name, version=key.version) from error
+    except MALFORMED as error:
+        raise unreadable(key, error) from error
     return LocalSchemaRecord(record)
