@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from atdata.errors import StorageError
+from atdata.locks import lock
 
 LONGEST = 65_536
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def read_session(path: Path) -> str | None:
@@ -36,10 +37,13 @@ def read_session(path: Path) -> str | None:
 
 
 def _open(path: str, _: int) -> int:
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.open(path, os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
 
 
 def _make_private(descriptor: int, path: Path) -> None:
+    # Windows keeps no modes; what is in a user's profile is private there.
+    if not hasattr(os, "geteuid"):
+        return
     status = os.fstat(descriptor)
     if status.st_uid != os.geteuid():
         message = f"the session file {path} belongs to somebody else; remove it and log in again"
@@ -70,14 +74,14 @@ def write_session(path: Path, session: str) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Keep other processes from renewing the session in a file."""
     try:
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o600)
     except OSError as error:
         raise _failed(path, error) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock(file)
         yield
     finally:
-        os.close(lock)
+        os.close(file)
 
 
 def _failed(path: Path, error: Exception) -> StorageError:

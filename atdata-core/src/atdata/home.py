@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from atdata.errors import StorageError
@@ -20,10 +22,27 @@ def make_home() -> Path:
     """
     folder = home()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
         message = f"the folder {folder} cannot be made or kept private: {error.strerror}"
         raise StorageError(f"{message}; ATDATA_HOME names another", path=str(folder)) from error
     return folder
+
+
+def make_private(folder: Path) -> list[Path]:
+    """Make a folder and those above it that are missing, which only this user can enter.
+
+    Returns those that were made, from the outermost on; one that is there stays as it is.
+    """
+    if folder.is_dir():
+        return []
+    made = make_private(folder.parent)
+    # Another process may make the same one.
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        made.append(folder)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    return made

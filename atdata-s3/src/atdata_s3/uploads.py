@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ UPLOAD = "upload"
 _MARK = "atdata-upload"
 # How servers answer that do not know conditions on writes.
 _UNCONDITIONAL = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "501"})
+
+_moving = threading.Lock()
 
 
 def upload(client: Any, target: S3Object, file: IO[bytes]) -> None:
@@ -183,8 +186,19 @@ class FilePart(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         """Fill a buffer as far as the stretch goes."""
         wanted = min(len(buffer), self._length - self._at)
-        count = os.preadv(
-            self._file, [memoryview(buffer)[: max(0, wanted)]], self._start + self._at
-        )
+        part = memoryview(buffer)[: max(0, wanted)]
+        count = _read_at(self._file, part, self._start + self._at)
         self._at += count
         return count
+
+
+def _read_at(file: int, buffer: memoryview, at: int) -> int:
+    """Fill a buffer with what a file holds at a place, and return how much that was."""
+    if hasattr(os, "preadv"):
+        return os.preadv(file, [buffer], at)
+    # Here the threads that share a file share its position.
+    with _moving:
+        os.lseek(file, at, os.SEEK_SET)
+        data = os.read(file, len(buffer))
+    buffer[: len(data)] = data
+    return len(data)

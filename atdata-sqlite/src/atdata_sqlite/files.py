@@ -14,6 +14,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from atdata.errors import AtdataError, IndexCorruptError, StorageError
+from atdata.home import make_private
 from atdata.index.forks import ForkLock
 from atdata.index.old_rows import (
     OldEntry,
@@ -119,10 +120,7 @@ def _foreign(path: Path | str, reason: str) -> IndexCorruptError:
 
 def _create_file(path: Path) -> int:
     """Create the file, empty and private, with its directories, unless it is there; its size."""
-    missing = [parent for parent in path.parents if not parent.exists()]
-    for parent in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            parent.mkdir(mode=0o700)
+    make_private(path.parent)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     if not path.is_file():

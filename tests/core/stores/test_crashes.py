@@ -117,7 +117,8 @@ def _trace(code: str, root: Path, *options: str) -> subprocess.CompletedProcess[
 @needs_strace
 def test_w7_data_is_synced_before_its_name_and_the_name_before_success(tmp_path: Path) -> None:
     calls = (
-        "trace=fsync,fdatasync,link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,write"
+        "trace=fsync,fdatasync,link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,"
+        "mkdirat,write"
     )
     log = tmp_path / "log"
     root = tmp_path / "root"
@@ -148,12 +149,15 @@ def test_w7_what_cannot_be_synced_while_it_is_written_is_not_stored(tmp_path: Pa
 
 def _step(line: str, root: Path) -> str | None:
     """Shorten a line of strace to the act and what it is done to."""
-    found = re.search(r"(fsync|mkdir|linkat|link|unlinkat|unlink|write)\((.*)\) += (?!-)", line)
+    found = re.search(r"(fsync|mkdir|link|unlink|write)(?:at)?\((.*)\) += (?!-)", line)
     if found is None or str(root.parent) not in line:
         return None
-    act = found[1].removesuffix("at")
+    act, arguments = found.groups()
     if act == "link":
         return "link data"
-    path = found[2].split(str(root.parent))[1]
-    name = re.split(r'[">]', path)[0].rpartition("/")[2]
-    return f"{act} {'spool' if name.endswith('.tmp') else name or 'parent'}"
+    # A call gets a path, or a name in an open folder; or an open file.
+    named = re.search('"(.*?)"', arguments) if act in {"mkdir", "unlink"} else None
+    name = (named[1] if named else arguments.split(">")[0]).rpartition("/")[2]
+    if name.endswith(".tmp"):
+        return f"{act} spool"
+    return f"{act} {'parent' if name == root.parent.name else name}"

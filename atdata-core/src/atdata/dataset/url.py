@@ -109,8 +109,11 @@ class URLSource(ShardSource):
         if shard_id not in self._known:
             shown = redacted(shard_id)
             raise ShardNotFoundError(f"{shown} is not a shard of {self!r}", shard=shown)
-        stream = open_url(shard_id)
+        stream = self._open(shard_id)
         return open_gzip(stream, redacted(shard_id)) if self._compression else stream
+
+    def _open(self, url: str) -> IO[bytes]:
+        return open_url(url)
 
     @cached_property
     def _shards(self) -> tuple[str, ...]:

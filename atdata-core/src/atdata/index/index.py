@@ -387,7 +387,8 @@ class Index:
 
     def create_source(self, urls: Sequence[str]) -> Any:
         """Make a data source of shard URLs, with the access of the index's store."""
-        create = getattr(self._data_store, "create_source", None)
+        store = self._own_store if self._data_store is None else self._data_store
+        create = getattr(store, "create_source", None)
         if create is not None:
             return create(urls)
         read_url = self._data_store.read_url if self._data_store is not None else str

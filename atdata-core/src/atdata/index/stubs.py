@@ -12,13 +12,13 @@ import os
 import re
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from atdata.errors import ConflictError, StorageError
-from atdata.home import home, make_home
+from atdata.home import home, make_home, make_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,8 +103,10 @@ class StubFolder:
             raise ConflictError(message, path=str(path))
         if self._is_default:
             make_home()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        (path.parent / "__init__.py").touch()
+        make_private(path.parent)
+        with suppress(FileExistsError), open(path.parent / "__init__.py", "x", opener=_private):
+            # A file that is there stays as it is, and so does what a link there leads to.
+            pass
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".stub-")
         try:
             with open(handle, "w", encoding="utf-8") as file:
@@ -165,6 +167,10 @@ def _schema_of(path: Path) -> str | None:
     """Return the first line of a generated module, None for any other file."""
     text = _read(path) or ""
     return _first_line(text) if text.startswith('"""Schema: ') and _MARK in text else None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _read(path: Path) -> str | None:

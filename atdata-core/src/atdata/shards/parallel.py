@@ -118,9 +118,11 @@ class _Task:
 
 @lru_cache(maxsize=1)
 def _helper() -> _Helper | None:
-    has_cores = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
+    # Not every system says on which cores a process may run.
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     try:
-        return _Helper() if has_cores else None
+        return _Helper() if cores > 1 else None
     except RuntimeError:
         # The process is ending, and no more threads are begun.
         return None

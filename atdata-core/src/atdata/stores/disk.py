@@ -6,158 +6,167 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, cast
 
-from atdata.dataset.url import URLSource, local_path, open_url
-from atdata.errors import (
-    AtdataError,
-    ConflictError,
-    InvalidNameError,
-    ShardNotFoundError,
-    StorageError,
-)
+from atdata.dataset.source import as_source
+from atdata.dataset.url import local_path
+from atdata.errors import ConflictError, InvalidNameError, ShardNotFoundError, StorageError
 from atdata.home import home, make_home
-from atdata.shards import write_all
+from atdata.stores import spool
+from atdata.stores.file_names import SPOOL, is_file_name, split_name
+from atdata.stores.folders import Folder, LinkError, opened
+from atdata.stores.root import DiskSource, names_below, open_below, translated
 from atdata.stores.store import DataStore, Leftover
 
-_SPOOL = ".spool"
 _MARK = "mark"
-_LONGEST_NAME = 255
-# What is written is synced in pieces of at least so many bytes.
-_SYNCED_AT_ONCE = 8 << 20
-# Braces would be expanded when the path is read back as a pattern.
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\{}]")
+_MARK_TEXT = re.compile("[0-9a-f]{32}", re.ASCII)
+_SHARD = ".tar"
+# Braces would be expanded when a path is read back as a pattern.
+_NOT_IN_ROOTS = re.compile(r"[\x00-\x1f\x7f{}]")
+# Nothing deeper has a path.
+_LONGEST_PATH = 4096
 
 
 class LocalDiskStore(DataStore):
     """Keeps shards as files below ``root``, by default ``~/.atdata/data``; URLs are absolute paths.
 
-    The folder is made when the first shard is written. A shard is spooled in ``.spool`` beside the
-    data, synced, and linked to its name, so that it appears whole; what a killed writer leaves in
-    ``.spool`` is never listed. A writer holds a lock on its file there, which ends with its
-    process on whatever machine, so that ``abandoned`` finds all that nobody is writing any more.
+    The folder is made when the first shard is written, for its owner alone; one that is there keeps
+    its permissions, which all that is written takes on. Links below it are never followed.
+
+    A shard is spooled in ``.spool`` beside the data, synced, and linked to its name, so that it
+    appears whole; what a killed writer leaves in ``.spool`` is never listed. A writer holds a lock
+    on its file there, which ends with its process on whatever machine, so that ``abandoned`` finds
+    all that nobody is writing any more.
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
         self._is_default = root is None
         folder = home() / "data" if root is None else Path(os.fspath(root)).expanduser()
         self.root = Path(os.path.realpath(folder))
-        if _FORBIDDEN.search(str(self.root)):
+        if _NOT_IN_ROOTS.search(str(self.root)):
             raise InvalidNameError(
                 f"the path of a store has no braces or control characters: {str(self.root)!r}"
             )
 
     def put(self, name: str, shard: IO[bytes]) -> str:
-        path = self._path(name)
-        with _translated(path):
-            shard.flush()
-            os.fsync(shard.fileno())
-            _make_folder(path.parent)
-            try:
-                os.link(shard.name, path)
-            except FileExistsError as error:
-                raise ConflictError(f"there is a shard at {path} already", url=str(path)) from error
-            _sync_folder(path.parent)
-        return str(path)
+        parts = split_name(name)
+        if parts is None:
+            raise InvalidNameError(
+                f"{name!r:.300} cannot name a shard; give a short relative path", name=name
+            )
+        file, path = cast("spool.SpoolFile", shard), self.root.joinpath(*parts)
+        with translated(path, "written"):
+            file.sync()
+            with opened(self.root, parts[:-1], make=True) as folder:
+                try:
+                    file.publish(folder, path.name)
+                except FileExistsError as error:
+                    raise _taken(folder, path) from error
+        return path.as_posix()
 
     def open(self, url: str, offset: int = 0) -> IO[bytes]:
-        stream = open_url(str(self._own_path(url)))
+        stream = open_below(self.root, self._own_names(url))
         stream.seek(offset)
         return stream
 
     def list(self, prefix: str = "") -> Iterator[str]:
         *folders, _ = prefix.split("/")
-        if _FORBIDDEN.search(prefix) or not all(map(_is_file_name, folders)):
+        if not all(map(is_file_name, folders)):
             return
-        start = self.root.joinpath(*folders)
-        # A link in place of a folder could lead out of the root.
-        if os.path.realpath(start) != str(start):
-            return
-        found = (path for path in start.rglob("*.tar") if path.is_file() and not path.is_symlink())
-        names = ((path.relative_to(self.root).as_posix(), path) for path in found)
-        yield from sorted(
-            str(path)
-            for name, path in names
-            if name.startswith(prefix) and not name.startswith(f"{_SPOOL}/")
-        )
+        root = self.root.as_posix().rstrip("/")
+        found = ("/".join(names) for names in self._walk(folders))
+        yield from sorted(f"{root}/{name}" for name in found if name.startswith(prefix))
+
+    def _walk(self, start: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """Yield the names that lead to each shard below a folder, in no order."""
+        waiting = [tuple(start)]
+        while waiting:
+            names = waiting.pop()
+            folders, files = self._scan(names)
+            # Names that are no shard's are not this store's, and neither is what lies below them.
+            yield from ((*names, file) for file in files if _is_shard(file))
+            waiting += [(*names, folder) for folder in folders if is_file_name(folder)]
+
+    def _scan(self, names: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        path = self.root.joinpath(*names)
+        if len(os.fsencode(path)) > _LONGEST_PATH:
+            return (), ()
+        try:
+            with opened(self.root, names) as folder:
+                return folder.scan()
+        except (FileNotFoundError, NotADirectoryError, PermissionError, LinkError):
+            # Hidden from this user, or removed or replaced while this looks.
+            return (), ()
+        except OSError as error:
+            message = f"{path} cannot be listed: {error.strerror}"
+            raise StorageError(message, path=str(path)) from error
 
     def delete(self, url: str) -> None:
-        path = self._own_path(url)
-        with _translated(path):
-            try:
-                path.unlink()
-            except FileNotFoundError as error:
-                raise ShardNotFoundError(f"there is no shard at {path}", shard=url) from error
+        *folders, name = self._own_names(url)
+        path = self.root.joinpath(*folders, name)
+        with translated(path, "removed"), opened(self.root, folders) as folder:
+            folder.look(name)
+            folder.unlink(name)
 
-    def create_source(self, urls: Sequence[str]) -> URLSource:
-        return URLSource(urls)
+    def create_source(self, urls: Sequence[str]) -> Any:
+        is_remote = all(local_path(url) is None for url in urls)
+        return as_source(urls) if is_remote else DiskSource(urls, self.root)
 
     def spool(self) -> IO[bytes]:
-        folder = self.root / _SPOOL
-        with _translated(folder):
-            if self._is_default:
-                make_home()
-            _make_folder(folder)
-            return _open_spool(folder)  # type: ignore[return-value]
+        with self._spool_folder() as folder:
+            return cast("IO[bytes]", spool.open_spool(folder))
 
     def identify(self) -> str:
         # Another machine may have a folder of the same path; so the folder itself bears a mark.
-        mark = self.root / _SPOOL / _MARK
-        with _translated(mark):
-            if not mark.exists():
-                with self.spool() as file, suppress(FileExistsError):
-                    file.write(uuid.uuid4().hex.encode())
-                    os.link(file.name, mark)
-            return f"{self.root}#{mark.read_text()}"
+        with self._spool_folder() as folder:
+            try:
+                mark = _read_mark(folder)
+            except FileNotFoundError:
+                _write_mark(folder)
+                mark = _read_mark(folder)
+        return f"{self.root}#{mark}"
+
+    @contextmanager
+    def _spool_folder(self) -> Iterator[Folder]:
+        with translated(self.root / SPOOL, "written"):
+            if self._is_default:
+                make_home()
+            with opened(self.root, [SPOOL], make=True) as folder:
+                yield folder
 
     def abandoned(self) -> Iterator[Leftover]:
-        for path in sorted((self.root / _SPOOL).glob("*.tmp")):
-            if _is_abandoned(path):
-                yield Leftover("spool", str(path))
+        path = self.root / SPOOL
+        with suppress(ShardNotFoundError), translated(path, "read"):
+            with opened(self.root, [SPOOL]) as folder:
+                names = list(spool.abandoned(folder))
+            yield from (Leftover("spool", str(path / name)) for name in names)
 
     def remove(self, leftover: Leftover) -> None:
         if leftover.kind != "spool":
             super().remove(leftover)
             return
         path = Path(leftover.url)
-        if path.parent != self.root / _SPOOL:
+        if path.parent != self.root / SPOOL or path.suffix != spool.SUFFIX:
             raise InvalidNameError(f"{path} is no spool file of {self!r}", name=leftover.url)
-        with _translated(path), suppress(FileNotFoundError), path.open("r+b") as file:
-            # Removed under the lock: a file that was only just made is its writer's or is gone.
-            if _lock(file):
-                path.unlink()
+        with (
+            suppress(ShardNotFoundError),
+            translated(path, "removed"),
+            opened(self.root, [SPOOL]) as folder,
+        ):
+            spool.remove(folder, path.name)
 
-    def _path(self, name: str) -> Path:
-        """Return the path of a name, which must not lead out of the root by any way."""
-        parts = name.split("/")
-        if _FORBIDDEN.search(name) or not all(map(_is_file_name, parts)):
-            raise InvalidNameError(
-                f"{name!r:.300} cannot name a shard; give a short relative path", name=name
-            )
-        return self._confined(self.root.joinpath(*parts), name)
-
-    def _own_path(self, url: str) -> Path:
+    def _own_names(self, url: str) -> Sequence[str]:
         path = local_path(url)
         if path is None:
             raise ShardNotFoundError(f"{url!r:.300} is not a file of this store", shard=url)
-        return self._confined(Path(path), url)
-
-    def _confined(self, path: Path, name: str) -> Path:
-        try:
-            real = Path(os.path.realpath(path))
-        except ValueError as error:
-            raise InvalidNameError(f"{name!r:.300} is not a path: {error}", name=name) from error
-        inside = real.parts[len(self.root.parts) :] if real.is_relative_to(self.root) else ()
-        if not inside or inside[0] == _SPOOL:
-            raise InvalidNameError(
-                f"{name!r:.300} leads out of the store at {self.root}", name=name
-            )
-        return real
+        names = names_below(self.root, path)
+        if names is None or not all(map(is_file_name, names)):
+            raise InvalidNameError(f"{url!r:.300} leads out of the store at {self.root}", name=url)
+        return names
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LocalDiskStore) and self.root == other.root
@@ -169,124 +178,27 @@ class LocalDiskStore(DataStore):
         return f"LocalDiskStore({str(self.root)!r})"
 
 
-class _SpoolFile:
-    """A file that is gone once closed; what was linked to it stays.
-
-    While it is written, another thread has what is there already synced, so that little is left to
-    wait for when all must be on the disk.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        self._file = path.open("xb", buffering=0)
-        self._unsynced = 0
-        self._syncing: threading.Thread | None = None
-        self._error: OSError | None = None
-
-    def is_ours(self) -> bool:
-        """Lock the file, and tell whether that was before anybody took it for abandoned."""
-        return _lock(self._file) and os.fstat(self._file.fileno()).st_nlink > 0
-
-    def write(self, data: bytes) -> int:
-        # A nearly full disk takes a part first, and fails at the next.
-        write_all(self._file, data)
-        self._unsynced += len(data)
-        if self._unsynced >= _SYNCED_AT_ONCE and not (self._syncing and self._syncing.is_alive()):
-            self._begin_sync()
-        return len(data)
-
-    def flush(self) -> None:
-        """Wait for what is being synced; ``OSError`` if it failed, which no later sync tells."""
-        if self._syncing is not None:
-            self._syncing.join()
-        if self._error is not None:
-            raise self._error
-
-    def _begin_sync(self) -> None:
-        syncing = threading.Thread(target=self._sync, name="atdata-sync", daemon=True)
-        # A process that is ending begins no threads, and syncs everything at once.
-        with suppress(RuntimeError):
-            syncing.start()
-            self._syncing, self._unsynced = syncing, 0
-
-    def _sync(self) -> None:
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            self._error = error
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            if self._syncing is not None:
-                self._syncing.join()
-            self._file.close()
-        finally:
-            Path(self.name).unlink(missing_ok=True)
+def _is_shard(name: str) -> bool:
+    return name.endswith(_SHARD) and is_file_name(name)
 
 
-def _open_spool(folder: Path) -> _SpoolFile:
-    while True:
-        file = _SpoolFile(folder / f"{uuid.uuid4().hex}.tmp")
-        if file.is_ours():
-            return file
-        with file:
-            continue
+def _taken(folder: Folder, path: Path) -> ConflictError:
+    folder.look(path.name)
+    url = path.as_posix()
+    return ConflictError(f"there is a shard at {url} already", url=url)
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Lock an open file for as long as it is open, or tell that another has."""
-    # Windows has none, where the core should import nevertheless.
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _read_mark(folder: Folder) -> str:
+    # Others may write here, and the mark goes into indexes: no other file may pass for it.
+    with open(folder.open_file(_MARK, os.O_RDONLY), "rb", 0) as file:
+        text = file.read(64).decode("ascii", "replace")
+    if not _MARK_TEXT.fullmatch(text):
+        raise StorageError(f"{folder.path}/{_MARK} is not what atdata writes; remove it")
+    return text
 
 
-def _is_abandoned(path: Path) -> bool:
-    with _translated(path), suppress(FileNotFoundError), path.open("r+b") as file:
-        return _lock(file)
-    return False
-
-
-def _is_file_name(part: str) -> bool:
-    try:
-        fits = len(part.encode()) <= _LONGEST_NAME
-    except UnicodeEncodeError:
-        return False
-    return fits and part not in {"", ".", "..", "~", _SPOOL}
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each lasting through a power cut."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make new names in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except AtdataError:
-        raise
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
+def _write_mark(folder: Folder) -> None:
+    with spool.open_spool(folder) as file, suppress(FileExistsError):
+        file.write(uuid.uuid4().hex.encode())
+        file.sync()
+        file.publish(folder, _MARK)
