@@ -11,8 +11,16 @@ from atdata.errors import StorageError
 
 
 def home() -> Path:
-    """Return the folder, which need not exist; the environment is read at each call."""
-    return Path(os.environ.get("ATDATA_HOME") or "~/.atdata").expanduser()
+    """Return the folder, which need not exist; the environment is read at each call.
+
+    ``StorageError`` if it is below the home of a user who has none.
+    """
+    named = os.environ.get("ATDATA_HOME") or "~/.atdata"
+    try:
+        return Path(named).expanduser()
+    except RuntimeError as error:
+        message = f"the home of {named} is not known; ATDATA_HOME names another folder"
+        raise StorageError(message, path=named) from error
 
 
 def make_home() -> Path:

@@ -74,7 +74,7 @@ def test_a_plugin_adds_a_command_and_replaces_none(run: Run, site: Site) -> None
     shown = run("--help")
     assert "greet" in shown.stdout
     assert "the command 'ls' of a plugin is not used" in shown.stderr
-    checked = run("plugins", "doctor", "--json")
+    checked = run("doctor", "--json", ATDATA_PLUGINS="greeter")
     assert checked.returncode == 1
     assert "'ls'" in json.loads(checked.stdout)["command_problems"][0]
 
@@ -99,33 +99,19 @@ def test_a_broken_plugin_costs_one_line(run: Run, site: Site, source: str) -> No
     assert "broken" not in run("ls").stderr
 
 
-def test_doctor_works_when_all_plugins_are_broken(run: Run, site: Site) -> None:
+def test_plugins_are_listed_when_all_are_broken(run: Run, site: Site) -> None:
     site.install("broken", BROKEN)
-    site.install("raising", RAISING)
-    done = run("plugins", "doctor")
-    assert done.returncode == 1
-    assert "No module named 'a_module_that_is_not_there'" in done.stdout
-    assert "no commands today" in done.stdout
-    findings = json.loads(run("plugins", "doctor", "--json").stdout)["findings"]
-    bad = {one["entry_point"] for one in findings if one["problem"]}
-    assert bad == {"broken", "raising"}
-    listed = run("plugins", "list")
+    listed = run("plugins", "list", ATDATA_PLUGINS="broken")
     assert listed.returncode == 0
     assert "index provider\tmemory\t" in listed.stdout
 
 
 def test_list_names_what_plugins_offer(run: Run, site: Site) -> None:
     site.install("acme", provider("acme", "acme:Provider"))
-    listed = json.loads(run("plugins", "list", "--json").stdout)
+    listed = json.loads(run("plugins", "list", "--json", ATDATA_PLUGINS="acme").stdout)
     assert {
         "kind": "index provider",
         "name": "acme",
         "target": "acme:Provider",
         "distribution": "dist-acme 1.0",
     } in listed
-
-
-def test_doctor_is_content_with_core_alone(run: Run) -> None:
-    done = run("plugins", "doctor", ATDATA_PLUGINS="")
-    assert done.returncode == 0, done.stdout
-    assert done.stderr == ""

@@ -17,6 +17,7 @@ from atdata.cli import (
     copying,
     datasets,
     demo,
+    doctor,
     extensions,
     head,
     plugins,
@@ -82,6 +83,7 @@ app.command()(head.head)
 app.command()(verify.verify)
 app.command()(copying.copy)
 app.command()(cleaning.gc)
+app.command()(doctor.doctor)
 app.add_typer(schemas.app, name="schema")
 app.add_typer(plugins.app, name="plugins")
 

@@ -129,7 +129,7 @@ def _warn(findings: Iterable[Finding]) -> None:
             plugin = finding.plugin
             warnings.warn(
                 f"the plugin {plugin.entry_point!r} of {plugin} is not used for its "
-                f"{finding.subject}: {finding.problem}; `atdata plugins doctor` tells more",
+                f"{finding.subject}: {finding.problem}; `atdata doctor` says more",
                 PluginWarning,
                 stacklevel=5,
             )

@@ -177,7 +177,7 @@ def _not_found(kind: Kind, name: str, plugins: Sequence[LoadedPlugin]) -> Plugin
     known = _known(plugins, kind)
     sentence = f"no {kind} is named {name!r} (known: {', '.join(known)}){_remedy(kind, name)}"
     if broken := [str(one.plugin) for one in plugins if one.error]:
-        sentence += f"; `atdata plugins doctor` tells why these failed: {', '.join(broken)}"
+        sentence += f"; `atdata doctor` says why these failed: {', '.join(broken)}"
     return PluginNotFoundError(sentence, kind=kind, requested=name, known=tuple(known))
 
 
