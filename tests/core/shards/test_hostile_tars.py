@@ -228,3 +228,11 @@ def test_a_stream_of_zeros_without_end_is_not_read_into_memory() -> None:
         readinto = None  # type: ignore[assignment]
 
     assert list(dataset_of(shard_bytes(items(2)), Item, Source)) == items(2)
+
+
+def test_a_long_extended_header_takes_no_longer_for_each_of_its_lines() -> None:
+    data = b"6 a=b\n" * ((1 << 20) // 6)
+    extended = header(b"pax", b"%011o\0" % len(data), b"x") + data + bytes(-len(data) % BLOCK)
+    started = time.process_time()
+    assert read_bytes(extended + shard_bytes(items(1)), Item) == items(1)
+    assert time.process_time() - started < 5

@@ -168,14 +168,17 @@ class Archive:
 
     def _read_extension(self, data: bytes) -> None:
         """Take name and size from a PAX header: lines of ``length key=value``."""
-        while data:
-            digits, _, rest = data.partition(b" ")
+        at = 0
+        while at < len(data):
+            # Copying what is left for each line would take the square of their number.
+            digits = data[at : at + _MAX_DIGITS + 1].partition(b" ")[0]
             length = int(digits) if digits.isdigit() and len(digits) <= _MAX_DIGITS else 0
-            keyword, equals, value = rest[: max(0, length - len(digits) - 1)].partition(b"=")
-            if not equals or not value.endswith(b"\n") or length > len(data):
+            line = data[at + len(digits) + 1 : max(at, at + length)]
+            keyword, equals, value = line.partition(b"=")
+            if not equals or not value.endswith(b"\n") or at + length > len(data):
                 raise self._corrupt("has a malformed PAX header")
             self._apply(keyword, value[:-1])
-            data = data[length:]
+            at += length
 
     def _apply(self, keyword: bytes, value: bytes) -> None:
         if keyword == b"path":
