@@ -187,3 +187,28 @@ def test_untyped_batches_have_lists_of_what_is_stored(tmp_path: Path) -> None:
     assert batch.number == [0, 1, 2]
     assert all(isinstance(values, bytes) for values in batch["values"])
     assert batch.sample_type is DictSample
+
+
+@packable
+class Deep:
+    deep: NDArray[np.uint8]
+
+
+@pytest.mark.parametrize("dimensions", [62, 63, 64])
+def test_arrays_of_as_many_dimensions_as_numpy_allows_come_back(
+    tmp_path: Path, dimensions: int
+) -> None:
+    samples = [Deep(np.full((1,) * dimensions, number, np.uint8)) for number in range(9)]
+    url = write_shard(tmp_path / "deep.tar", samples)
+    assert list(Dataset[Deep](url)) == samples
+    assert [Deep.from_bytes(s.as_wds["msgpack"]) for s in Dataset(url)] == samples  # type: ignore[attr-defined]
+    assert Dataset[Deep](url).to_arrow().num_rows == 9
+
+
+def test_a_batch_of_arrays_says_that_it_would_take_one_dimension_too_many(tmp_path: Path) -> None:
+    samples = [Deep(np.full((1,) * 64, number, np.uint8)) for number in range(9)]
+    url = write_shard(tmp_path / "deep.tar", samples)
+    batch = next(iter(Dataset[Deep](url).ordered(batch_size=4)))
+    assert batch.samples == samples[:4]
+    with pytest.raises(BatchError, match=r"'deep' cannot be stacked.*64 dimensions.*reshape"):
+        _ = batch.deep

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 import numpy as np
 
 from atdata.errors import BatchError
+from atdata.samples.arrays import MAX_DIMENSIONS
 from atdata.shards import Columns
 
 if TYPE_CHECKING:
@@ -128,6 +129,12 @@ def _stack(name: str, arrays: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any,
             "iterate with batch_size=None, or pad them in a lens or map",
             field=name,
             shapes=sorted(shape for _, shape in forms),
+        )
+    if len(arrays[0].shape) == MAX_DIMENSIONS:
+        raise BatchError(
+            f"field {name!r} cannot be stacked, as its arrays have all of numpy's "
+            f"{MAX_DIMENSIONS} dimensions already; iterate with batch_size=None, or reshape them",
+            field=name,
         )
     # Given its target, numpy keeps the byte order, which it would otherwise make native.
     stacked = np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype)

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atdata.errors import CorruptDataError
+from atdata.errors import AtdataError
 from atdata.samples import DictSample
-from atdata.samples.arrays import MAX_HEADER, array_layout
+from atdata.samples.arrays import MAX_DIMENSIONS, MAX_HEADER, array_layout
 from atdata.samples.codec import Codec, Field, unpack_map
 from atdata.samples.fields import Array, Bool, Bytes, Float, Int, Str
 from atdata.samples.headers import map_header, map_length
@@ -122,7 +122,7 @@ def make_layout(
     """
     try:
         return _Parser(sample, sample_type, loose=loose).parse()
-    except (_NotRegularError, CorruptDataError, IndexError):
+    except (_NotRegularError, AtdataError, IndexError):
         return None
 
 
@@ -259,7 +259,8 @@ class _Parser:
             return Blobs(length)
         array = array_layout(bytes(self._data[self._at : self._at + min(length, MAX_HEADER)]))
         self._at += array.start
-        if array.start + array.nbytes != length:
+        # Columns of arrays have one more dimension than each.
+        if array.start + array.nbytes != length or len(array.shape) == MAX_DIMENSIONS:
             raise _NotRegularError
         return Arrays(array.dtype, array.shape, array.order)
 
