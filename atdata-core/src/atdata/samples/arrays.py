@@ -2,7 +2,7 @@
 
 Formats: numpy's ``.npy`` 1.0 to 3.0 (NEP 1), and ``u8 len, dtype string, u8 ndim, ndim x i64 LE,
 C-order data``. The ``.npy`` header depends only on dtype, memory order and shape, so both
-directions keep a bounded cache of headers and touch nothing but the raw data per array.
+directions keep a bounded cache of usual headers and touch nothing but the raw data per array.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ MAX_HEADER = 10_000
 # How np.save begins unless a dtype is compound or a shape very long.
 _USUAL_LENGTH = 128
 _USUAL = MAGIC + b"\x01\x00" + (_USUAL_LENGTH - 10).to_bytes(2, "little")
+# As many as numpy allows. Stacked, arrays have one more.
 MAX_DIMENSIONS = 64
 
 
@@ -78,7 +79,7 @@ def array_layout(data: bytes | memoryview) -> ArrayLayout:
     """Read the header of array bytes without looking at the data behind it."""
     head = bytes(data[:_USUAL_LENGTH])
     if head.startswith(_USUAL) and len(head) == _USUAL_LENGTH:
-        return _npy_layout(head)
+        return _usual_layout(head)
     if data[:6] != MAGIC:
         return _compact_layout(data)
     width = 2 if data[6:7] == b"\x01" else 4
@@ -173,6 +174,10 @@ _PLAIN = re.compile(
 
 
 @lru_cache(maxsize=4096)
+def _usual_layout(header: bytes) -> ArrayLayout:
+    return _npy_layout(header)
+
+
 def _npy_layout(header: bytes) -> ArrayLayout:
     if header[6] not in (1, 2, 3) or header[7] != 0:
         version = f"{header[6]}.{header[7]}"

@@ -11,10 +11,19 @@ from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
+from msgpack import unpackb
 
-from atdata.errors import AtdataError, CorruptDataError, FieldError
+from atdata.errors import AtdataError, CorruptDataError, FieldError, LimitExceededError
 from atdata.samples import headers
-from atdata.samples.fields import Emit, FieldType, Mismatch
+from atdata.samples.fields import Dict, Emit, FieldType, List, Mismatch
+from atdata.samples.weights import (
+    LIGHT,
+    UNWEIGHED,
+    check_weight,
+    unpack_weighed,
+    weigh,
+    weigh_fields,
+)
 
 _OPTIONAL_RANK = 3
 _TEXT_SHOWN = 60
@@ -49,6 +58,7 @@ class Codec:
             (f.name, headers.str_bytes(f.name), f.type.encode, f.optional) for f in ordered
         ]
         self._readers = [(f.name, f.type.native, f.type.decode, f.optional) for f in fields]
+        self._weighed = [f.name for f in fields if isinstance(f.type, List | Dict)]
 
     def pack(self, sample: object) -> bytes:
         """Check and pack the fields of a sample."""
@@ -68,6 +78,8 @@ class Codec:
                     encode(value, emit)
             except Mismatch as error:
                 raise self._mismatch(name, error) from None
+        if self._weighed:
+            self._check_weight(sample, out)
         return out
 
     def unpack(self, data: bytes) -> dict[str, Any]:
@@ -91,6 +103,12 @@ class Codec:
                     raise _renamed(error, f"{self.type_name}.{name}: {error}") from error
             values[name] = value
         return values
+
+    def _check_weight(self, sample: object, packed: list[Any]) -> None:
+        own = sum(weigh(getattr(sample, name)) for name in self._weighed)
+        weight = own + weigh_fields(len(self.fields))
+        if weight > LIGHT:
+            check_weight(self.type_name, weight, sum(map(len, packed)))
 
     def _complete(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Fill in absent fields that have a default, and absent optional ones with None."""
@@ -135,7 +153,12 @@ def unpack_map(data: bytes, type_name: str = "a sample") -> dict[str, Any]:
 
 def _unpack(data: bytes, type_name: str) -> dict[Any, Any]:
     try:
-        raw = msgpack.unpackb(data, object_pairs_hook=_distinct, ext_hook=_refuse_extension)
+        if len(data) > UNWEIGHED:
+            raw = unpack_weighed(data, type_name, _distinct, _refuse_extension)
+        else:
+            raw = unpackb(data, object_pairs_hook=_distinct, ext_hook=_refuse_extension)
+    except LimitExceededError:
+        raise
     # msgpack's own exceptions are ValueErrors, but for UnpackException.
     except (ValueError, RecursionError, msgpack.UnpackException) as error:
         raise CorruptDataError(

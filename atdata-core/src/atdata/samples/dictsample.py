@@ -13,6 +13,7 @@ from atdata.samples.arrays import array_to_bytes, is_equal
 from atdata.samples.codec import describe, unpack_map
 from atdata.samples.fields import Mismatch, plain
 from atdata.samples.keys import new_key
+from atdata.samples.weights import check_weight, weigh
 
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
@@ -52,10 +53,16 @@ class DictSample:
 
     @property
     def packed(self) -> bytes:
-        """The sample as msgpack bytes, arrays as ``.npy``; ``FieldError`` for other values."""
+        """The sample as msgpack bytes, arrays as ``.npy``.
+
+        Raises:
+            FieldError: a value is of another type.
+            LimitExceededError: there is more in lists and dicts than would be read.
+        """
         data = {name: _stored(name, value) for name, value in self._data.items()}
         try:
-            return msgpack.packb(plain(data))  # type: ignore[no-any-return]
+            stored = plain(data)
+            packed: bytes = msgpack.packb(stored)
         except Mismatch as error:
             raise FieldError(
                 f"DictSample{error.path}: expected {error.expected}, got {describe(error.value)}"
@@ -63,6 +70,8 @@ class DictSample:
         # Integers of more than 64 bits, and strings with lone surrogates.
         except (ValueError, OverflowError) as error:
             raise FieldError(f"a DictSample cannot be packed: {error}") from error
+        check_weight("a DictSample", weigh(stored), len(packed))
+        return packed
 
     @property
     def as_wds(self) -> dict[str, Any]:

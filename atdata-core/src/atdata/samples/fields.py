@@ -13,7 +13,8 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from operator import is_
+from typing import Any, ClassVar, cast
 
 import msgpack
 import numpy as np
@@ -107,6 +108,10 @@ class Int(FieldType):
         raise Mismatch("int", raw)
 
 
+# Shared, as Python shares small integers: a list can hold one for each byte it is stored as.
+_SMALL_FLOATS = {number: float(number) for number in range(-128, 256)}
+
+
 @dataclass(frozen=True)
 class Float(FieldType):
     """``float``; other numbers are accepted where a 64-bit float holds them exactly."""
@@ -123,6 +128,8 @@ class Float(FieldType):
         is_number = isinstance(raw, float | int | np.floating | np.integer)
         if not is_number or isinstance(raw, bool | np.timedelta64):
             raise Mismatch("float", raw)
+        if type(raw) is int and raw in _SMALL_FLOATS:
+            return _SMALL_FLOATS[raw]
         try:
             number = float(raw)
         except OverflowError:
@@ -249,8 +256,8 @@ class List(FieldType):
         if not isinstance(raw, list | tuple):
             raise Mismatch(str(self), raw)
         if self.items.native and {*map(type, raw)} <= {self.items.native}:
-            return list(raw)
-        return _each(self.items.decode, raw)
+            return raw if type(raw) is list else list(raw)
+        return _itself_or(raw, _each(self.items.decode, raw))
 
     @property
     def annotation(self) -> Any:
@@ -290,7 +297,10 @@ _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Copy a nested value into what msgpack holds, numpy scalars and tuples into Python's own."""
+    """Turn a nested value into what msgpack holds, numpy scalars and tuples into Python's own.
+
+    Lists and dicts in which there is nothing to turn are returned as they are.
+    """
     if type(value) in _PLAIN:
         return value
     if depth == MAX_NESTING:
@@ -298,7 +308,9 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return _plain_dict(value, depth + 1)
     if isinstance(value, list | tuple):
-        return _each(lambda item: plain(item, depth + 1), value)
+        if type(value) is list and _PLAIN.issuperset(map(type, value)):
+            return value
+        return _itself_or(value, _each(lambda item: plain(item, depth + 1), value))
     is_scalar = isinstance(value, np.bool_ | np.number | np.str_ | np.bytes_)
     if is_scalar and not isinstance(value, np.timedelta64) and type(value.item()) in _PLAIN:
         return value.item()
@@ -314,7 +326,14 @@ def _plain_dict(value: dict[Any, Any], depth: int) -> dict[str, Any]:
             copy[key] = plain(item, depth)
         except Mismatch as error:
             raise error.below(f"[{key!r:.{_KEY_SHOWN}}]") from None
-    return copy
+    is_same = type(value) is dict and all(map(is_, copy.values(), value.values()))
+    return value if is_same else copy
+
+
+def _itself_or(values: Sequence[Any], converted: list[Any]) -> list[Any]:
+    """Return the list itself if nothing in it was converted: a copy takes as much memory again."""
+    is_same = type(values) is list and all(map(is_, values, converted))
+    return cast("list[Any]", values) if is_same else converted
 
 
 def _each(call: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:

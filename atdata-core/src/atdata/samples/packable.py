@@ -61,7 +61,12 @@ class PackableSample:
 
     @property
     def packed(self) -> bytes:
-        """The sample as msgpack bytes; ``FieldError`` if a value does not fit its field."""
+        """The sample as msgpack bytes.
+
+        Raises:
+            FieldError: a value does not fit its field.
+            LimitExceededError: there is more in lists and dicts than would be read.
+        """
         return codec_of(type(self)).pack(self)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from atdata.errors import AtdataError, CorruptDataError, FieldError
+from atdata.errors import AtdataError, CorruptDataError
 from atdata.samples.codec import located
 from atdata.samples.fields import Mismatch
 from atdata.samples.headers import map_header
@@ -205,7 +205,7 @@ def decode(sample_type: type[Any], payload: bytes, shard: str, key: Callable[[],
     """Unpack one sample; an error says which shard and key it is about."""
     try:
         return sample_type.from_bytes(payload)
-    except (CorruptDataError, FieldError) as error:
+    except AtdataError as error:
         where = f"sample {key()!r} of shard {shard}"
         raise located(error, where, shard=shard, key=key()) from error
 
