@@ -16,7 +16,13 @@ from tests.shard_files import shard_bytes
 
 import atdata
 from atdata import Dataset, S3Source, URLSource, load_dataset
-from atdata.errors import InvalidNameError, LimitExceededError, NoDataFilesError, ShardNotFoundError
+from atdata.errors import (
+    DataFilesError,
+    InvalidNameError,
+    LimitExceededError,
+    NoDataFilesError,
+    ShardNotFoundError,
+)
 from atdata_s3.names import S3Object
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s3cr3t"}
@@ -202,6 +208,61 @@ def test_datasets_are_loaded_from_patterns_split_by_split(
     assert list(listed["other"]) == items(3, 9)
     with pytest.raises(NoDataFilesError, match="none"):
         load_dataset(f"s3://{bucket}/d/none-*.tar", Item)
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_folder_is_loaded_like_a_local_one(
+    s3_server: S3Server, bucket: str, found_keys: None, end: str
+) -> None:
+    upload(s3_server, bucket, "test/set/a.tar", "test/set/val/b.tar", "test/set/.spool/c.tar")
+    for key in ("test/set/", "test/set/val/", "test/set/notes.txt", "test/set-2.tar"):
+        s3_server.client.put_object(Bucket=bucket, Key=key, Body=b"")
+    found = load_dataset(f"s3://{bucket}/test/set{end}", Item)
+    assert {split: ds.list_shards() for split, ds in found.items()} == {
+        "train": [f"s3://{bucket}/test/set/a.tar"],
+        "validation": [f"s3://{bucket}/test/set/val/b.tar"],
+    }
+    assert list(found["train"]) == items(3)
+
+
+def test_a_whole_bucket_is_loaded(s3_server: S3Server, bucket: str, found_keys: None) -> None:
+    upload(s3_server, bucket, "a.tar", "deep/er/b.tar.gz")
+    for url in (f"s3://{bucket}", f"s3://{bucket}/"):
+        assert load_dataset(url, Item).num_shards == {"train": 2}
+
+
+def test_a_folder_of_many_pages_is_loaded_whole(
+    s3_server: S3Server, bucket: str, found_keys: None
+) -> None:
+    """A listing has pages of a thousand keys."""
+    for number in range(1003):
+        key = f"many/{number:04d}.tar"
+        s3_server.client.put_object(Bucket=bucket, Key=key, Body=b"")
+    assert load_dataset(f"s3://{bucket}/many", Item).num_shards == {"train": 1003}
+
+
+def test_what_is_left_out_of_a_folder_is_named(
+    s3_server: S3Server, bucket: str, found_keys: None
+) -> None:
+    upload(s3_server, bucket, "d/a.tar", "d/b.tar.zst")
+    with pytest.raises(DataFilesError, match=r"d/b\.tar\.zst.*unzstd"):
+        load_dataset(f"s3://{bucket}/d", Item)
+
+
+def test_an_object_without_ending_is_a_shard_and_nothing_is_an_error(
+    s3_server: S3Server, bucket: str, found_keys: None
+) -> None:
+    upload(s3_server, bucket, "d/test")
+    assert list(load_dataset(f"s3://{bucket}/d/test", Item, split="train")) == items(3)
+    with pytest.raises(NoDataFilesError, match="none/"):
+        load_dataset(f"s3://{bucket}/none/", Item)
+    with pytest.raises(ShardNotFoundError, match="none"):
+        list(load_dataset(f"s3://{bucket}/none", Item, split="train"))
+
+
+def test_one_key_named_twice_is_refused(bucket: str) -> None:
+    with pytest.raises(DataFilesError, match=r"a\.tar twice"):
+        list(Dataset[Item](S3Source(bucket, ["a.tar", "a.tar"])))
 
 
 @pytest.mark.parametrize(

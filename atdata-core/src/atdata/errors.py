@@ -21,6 +21,7 @@
     ├── SplitNotFoundError       ValueError KeyError   a dataset has no such split
     ├── ShardNotFoundError       KeyError FileNotFoundError  a shard is not where it was said to be
     ├── NoDataFilesError         FileNotFoundError     a path or pattern matches nothing
+    ├── DataFilesError           ValueError            files would be left out, or read twice
     ├── StorageError             OSError               a backend could not read or write
     │   └── AuthenticationError  PermissionError ValueError  a server does not accept who asks
     ├── IndexCorruptError        ValueError            an index file is damaged or not ours
@@ -134,6 +135,10 @@ class ShardNotFoundError(AtdataError, KeyError, FileNotFoundError):
 
 class NoDataFilesError(AtdataError, FileNotFoundError):
     """A path or pattern matches no data files."""
+
+
+class DataFilesError(AtdataError, ValueError):
+    """Files that belong to a dataset would be left out, or read twice."""
 
 
 class StorageError(AtdataError, OSError):

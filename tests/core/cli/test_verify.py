@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.core.cli.conftest import Note, Run
+from tests.shard_files import tar_bytes
 
 import atdata
 from atdata.index import Index
@@ -101,3 +103,20 @@ def test_shards_without_known_digests_are_still_read(
     report = run("--index", database, "verify", "found", "--json")
     assert report.returncode == 1
     assert not json.loads(report.stdout)["digests_known"]
+
+
+def test_junk_of_other_tools_is_counted(run: Run, database: Path, tmp_path: Path) -> None:
+    members = []
+    for number in range(3):
+        packed = Note(f"note {number}", np.zeros(2, np.float32), b"").packed  # type: ignore[attr-defined]
+        members += [(f"._{number}.msgpack", b"\0\5\x16\7"), (f"{number}.msgpack", packed)]
+    (tmp_path / "mac.tar").write_bytes(tar_bytes(members))
+    (tmp_path / "none.tar").write_bytes(tar_bytes([]))
+    with Index(path=database) as index:
+        files = [f"{tmp_path}/mac.tar", f"{tmp_path}/none.tar"]
+        index.add_entry(atdata.Dataset(files, sample_type=Note), name="found")
+    report = json.loads(run("--index", database, "verify", "found", "--json").stdout)
+    assert [(one["samples"], one["skipped"]) for one in report["shards"]] == [(3, 3), (0, 0)]
+    done = run("--index", database, "verify", "found")
+    assert done.returncode == 0
+    assert "\tok; 3 members of other tools were passed over\n" in done.stdout

@@ -14,11 +14,11 @@ import typer
 from atdata.cli.datasets import Name
 from atdata.cli.indexes import open_index
 from atdata.cli.output import AsJson, complain, print_json, print_line, print_table, progress_bar
-from atdata.dataset import Dataset, ShardSource
 from atdata.dataset.source import shard_ids
 from atdata.dataset.url import redacted
 from atdata.errors import AtdataError, NoDataFilesError
 from atdata.index import Index, LocalDatasetEntry
+from atdata.shards import ShardReader, in_chunks
 from atdata.stores import ShardInfo
 
 _CHUNK = 1 << 20
@@ -30,6 +30,8 @@ class ShardReport:
 
     url: str
     samples: int = 0
+    # Members that other tools left in the archive, such as AppleDouble files of macOS.
+    skipped: int = 0
     bytes: int = 0
     sha256: str | None = None
     problems: list[str] = field(default_factory=list)
@@ -79,11 +81,13 @@ def _check(source: Any, shard: str, sample_type: Any, known: ShardInfo | None) -
     return report
 
 
-def _read(stream: _Measured, report: ShardReport, sample_type: Any) -> None:
+def _read(stream: Any, report: ShardReport, sample_type: Any) -> None:
+    reader = ShardReader(sample_type)
     try:
-        for _ in Dataset(_Opened(report.url, stream), sample_type=sample_type):
-            report.samples += 1
+        for rows in reader.read(stream, report.url):
+            report.samples += sum(map(len, in_chunks(rows, 0, len(rows))))
     finally:
+        report.skipped = reader.skipped
         # What does not decode still has a digest and a size.
         report.sha256 = stream.finish()
         report.bytes = stream.size
@@ -128,20 +132,6 @@ class _Measured(io.RawIOBase):
         return data
 
 
-@dataclass(frozen=True)
-class _Opened(ShardSource):
-    """The source of one shard, which is open already."""
-
-    shard: str
-    stream: _Measured
-
-    def list_shards(self) -> list[str]:
-        return [self.shard]
-
-    def open_shard(self, shard_id: str) -> Any:  # noqa: ARG002 -- there is only one
-        return self.stream
-
-
 def _document(entry: LocalDatasetEntry, reports: list[ShardReport]) -> dict[str, Any]:
     return {
         "name": entry.name,
@@ -152,6 +142,11 @@ def _document(entry: LocalDatasetEntry, reports: list[ShardReport]) -> dict[str,
     }
 
 
+def _found(report: ShardReport) -> str:
+    junk = f"{report.skipped} members of other tools were passed over"
+    return "; ".join([*(report.problems or ["ok"]), *([junk] if report.skipped else [])])
+
+
 def _print_reports(entry: LocalDatasetEntry, reports: list[ShardReport]) -> None:
     print_table(
         [
@@ -159,7 +154,7 @@ def _print_reports(entry: LocalDatasetEntry, reports: list[ShardReport]) -> None
                 "url": report.url,
                 "samples": report.samples,
                 "bytes": report.bytes,
-                "found": "; ".join(report.problems) or "ok",
+                "found": _found(report),
             }
             for report in reports
         ]

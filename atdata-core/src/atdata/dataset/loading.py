@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from atdata import plugins
 from atdata.dataset.braces import common_start, expand_all
 from atdata.dataset.dataset import Dataset
-from atdata.dataset.files import find_files, fixed_folder
+from atdata.dataset.files import find_files, fixed_folder, once, once_each
 from atdata.dataset.registered import Registered
 from atdata.dataset.source import as_source, shard_ids
 from atdata.dataset.splits import DEFAULT_SPLIT, DatasetDict, group_by_split
@@ -121,7 +121,7 @@ def load_dataset(  # noqa: PLR0913 -- documented so
 
 
 def _found_files(path: str) -> dict[str, list[str]]:
-    return group_by_split(find_files(path), fixed_folder(path))
+    return once_each(group_by_split(find_files(path), fixed_folder(path)))
 
 
 def _listed_files(folder: str, data_files: DataFiles) -> dict[str, list[str]]:
@@ -135,7 +135,7 @@ def _all_matching(folder: str, patterns: str | Sequence[str]) -> list[str]:
     several = [patterns] if isinstance(patterns, str) else patterns
     paths = [name if "://" in name else os.path.join(folder, name) for name in several]
     # A file that two patterns match is one file.
-    return list(dict.fromkeys(file for path in paths for file in find_files(path)))
+    return once(file for path in paths for file in find_files(path))
 
 
 def _from_index(

@@ -9,7 +9,7 @@ from typing import Any
 
 from atdata import plugins
 from atdata.dataset.remote import list_remote, source_kind
-from atdata.dataset.url import URLSource
+from atdata.dataset.url import URLSource, check_distinct
 from atdata.errors import NoDataFilesError, PluginNotFoundError, UntrustedInputError
 from atdata.protocols import DataSource
 
@@ -18,7 +18,8 @@ Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | DataSource
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _PIPE = re.compile(r"\s*pipe:", re.IGNORECASE)
-_BUILT_IN = frozenset({"file", "http", "https"})
+_WEB = frozenset({"http", "https"})
+_BUILT_IN = _WEB | {"file"}
 
 
 def as_source(where: Where | Any) -> Any:
@@ -71,17 +72,39 @@ def _from_plugin(scheme: str, urls: list[str]) -> Any:
     return kind.from_urls(urls)
 
 
-def list_matching(pattern: str, shown: str) -> list[str]:
-    """List the URLs that a glob pattern stands for, sorted, where the protocol can list.
+def is_on_web(url: str) -> bool:
+    """Whether a URL is one of a web server, which lists no files."""
+    return (match := _SCHEME.match(url)) is not None and match[1].lower() in _WEB
 
-    A plugin's source does that if it has ``find_urls``, and else fsspec.
+
+def can_list(url: str) -> bool:
+    """Whether the files of a URL's scheme can be listed: by a plugin's source, or by fsspec."""
+    kind = source_kind(url.partition("://")[0].lower())
+    return not is_on_web(url) and (kind is None or hasattr(kind, "find_urls"))
+
+
+def list_matching(pattern: str, shown: str) -> list[str]:
+    """List the URLs that a glob pattern stands for, sorted.
+
+    A plugin's source does that if it has ``find_urls``, and else fsspec. ``NoDataFilesError`` where
+    nothing can be listed.
     """
+    if not can_list(pattern):
+        raise NoDataFilesError(
+            f"no data files at {shown}: its server does not list files; name the shards, as in "
+            "data-{000..009}.tar",
+            path=shown,
+        )
     kind = source_kind(pattern.partition("://")[0].lower())
-    find_urls = getattr(kind, "find_urls", None)
-    return list_remote(pattern, shown) if find_urls is None else list(find_urls(pattern))
+    return list_remote(pattern, shown) if kind is None else list(kind.find_urls(pattern))
 
 
 def shard_ids(source: Any) -> list[str]:
-    """Return the identifiers of a source's shards, whichever of the two documented ways it has."""
+    """Return the identifiers of a source's shards, whichever of the two documented ways it has.
+
+    ``DataFilesError`` if one of them is there twice.
+    """
     lister = getattr(source, "list_shards", None)
-    return list(lister() if lister is not None else source.shard_list)
+    shards = list(lister() if lister is not None else source.shard_list)
+    check_distinct(shards)
+    return shards

@@ -10,7 +10,7 @@ from typing import IO, Any, Literal, Self
 
 from atdata.dataset.braces import expand_braces, join_urls
 from atdata.dataset.remote import open_remote
-from atdata.errors import InvalidNameError, ShardNotFoundError, StorageError
+from atdata.errors import DataFilesError, InvalidNameError, ShardNotFoundError, StorageError
 from atdata.shards.compressed import open_gzip
 from atdata.trust import redacted
 
@@ -117,7 +117,9 @@ class URLSource(ShardSource):
 
     @cached_property
     def _shards(self) -> tuple[str, ...]:
-        return tuple(shard for url in self._urls for shard in expand_braces(url))
+        shards = tuple(shard for url in self._urls for shard in expand_braces(url))
+        check_distinct(shards, _place if len(self._urls) > 1 else str)
+        return shards
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -140,6 +142,27 @@ class URLSource(ShardSource):
 
 def _rebuild(kind: type[URLSource], urls: tuple[str, ...], compression: Any) -> URLSource:
     return kind(urls, compression=compression)
+
+
+def check_distinct(shards: Sequence[str], place: Callable[[str], str] = str) -> None:
+    """Raise ``DataFilesError`` if two shards are in one place: their samples would come twice."""
+    first: dict[str, str] = {}
+    for shard in shards:
+        where = place(shard)
+        if where in first:
+            names = list(dict.fromkeys(map(redacted, (first[where], shard))))
+            raise DataFilesError(
+                f"a dataset reads each shard once, and this names {' and '.join(names)} twice; "
+                "name it once",
+                shards=names,
+            )
+        first[where] = shard
+
+
+def _place(url: str) -> str:
+    """Return where a shard lies, in one spelling if it is a local file."""
+    path = local_path(url)
+    return url if path is None else os.path.abspath(path)
 
 
 def shown_urls(urls: Sequence[str]) -> str:

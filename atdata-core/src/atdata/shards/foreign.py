@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from atdata.shards.compressions import GZIP, OTHERS
 from atdata.shards.tar import BLOCK
 
-GZIP = b"\x1f\x8b"
-
-
-class _Compression(NamedTuple):
-    magic: bytes
-    name: str
-    command: str
-
-
-_COMPRESSIONS = (
-    _Compression(b"BZh", "bzip2", "bunzip2"),
-    _Compression(b"\xfd7zXZ", "xz", "unxz"),
-    _Compression(b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
-    _Compression(b"\x04\x22\x4d\x18", "lz4", "unlz4"),
-    _Compression(b"PK\x03\x04", "zip", "unzip"),
-)
 _ANSWER = "check the URL, and whether it needs a login"
-_OTHERS = "only tar archives of samples are read"
+_ONLY_TARS = "only tar archives of samples are read"
 # How files begin that are found in the place of shards, what they are, and what helps.
 _KINDS = (
     (rb"version https://git-lfs\.github\.com", "a Git LFS pointer", "run git lfs pull"),
     (rb"<(!doctype )?html", "an HTML page", _ANSWER),
     (rb"<", "an XML document", _ANSWER),
     (rb"[{\[]", "a JSON document", _ANSWER),
-    (rb"PAR1", "a Parquet file", _OTHERS),
-    (rb"\x93NUMPY", "an npy file", _OTHERS),
-    (rb"\x89PNG|\xff\xd8\xff", "an image", _OTHERS),
+    (rb"PAR1", "a Parquet file", _ONLY_TARS),
+    (rb"\x93NUMPY", "an npy file", _ONLY_TARS),
+    (rb"\x89PNG|\xff\xd8\xff", "an image", _ONLY_TARS),
 )
 _PATTERNS = [(re.compile(sign, re.IGNORECASE), kind, remedy) for sign, kind, remedy in _KINDS]
 _BLANK = b"\xef\xbb\xbf \t\r\n"
@@ -54,13 +38,15 @@ def why_not_tar(start: bytes) -> str | None:
 
     ``start`` is the first block of the file, or all of it if it is shorter.
     """
-    if start.startswith(GZIP):
-        return "is compressed with gzip more than once; decompress it with gunzip"
-    for magic, name, command in _COMPRESSIONS:
-        if start.startswith(magic):
+    if start[_MAGIC] == b"ustar":
+        return None
+    if start.startswith(GZIP.magic):
+        return f"is compressed with gzip more than once; decompress it with {GZIP.command}"
+    for one in OTHERS:
+        if start.startswith(one.magic):
             return (
-                f"is {name}-compressed, and only plain and gzip-compressed tar archives are read; "
-                f"decompress it with {command}"
+                f"is {one.name}-compressed, and only plain and gzip-compressed tar archives are "
+                f"read; decompress it with {one.command}"
             )
     return None if _may_begin_tar(start) else f"is not a tar archive{_likeness(start)}"
 
@@ -71,12 +57,10 @@ def _likeness(start: bytes) -> str:
         if sign.match(text):
             return f": it looks like {kind}; {remedy}"
     is_text = not _CONTROL & frozenset(start)
-    return f"{': it looks like text' if is_text else ''}; {_OTHERS}"
+    return f"{': it looks like text' if is_text else ''}; {_ONLY_TARS}"
 
 
 def _may_begin_tar(start: bytes) -> bool:
-    if start[_MAGIC] == b"ustar":
-        return True
     if len(start) >= BLOCK:
         return False
     if b"\0" not in start:

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from atdata.shards.archive import Archive
 from atdata.shards.compressed import bytes_read, decompressed, is_decompressed
-from atdata.shards.foreign import GZIP
+from atdata.shards.compressions import GZIP
 from atdata.shards.large import LargeReader, Place
 from atdata.shards.layout import Layout, make_layout
 from atdata.shards.local import LocalFile
@@ -29,6 +29,7 @@ _WORTHWHILE = 4
 _WORTHWHILE_BYTES = 64 << 10
 _LONGEST_PAUSE = 256
 _TELLING = 16
+_MAGIC = 8
 
 
 class _Pause:
@@ -97,8 +98,8 @@ class ShardReader:
         if expected is not None and self._file is not None:
             expected.check_bytes(shard, self._file.size - self._file.start)
         # A local file is not read through the window where its values are large.
-        start = (self._file or self._window).first(len(GZIP))
-        if start == GZIP and not is_decompressed(stream):
+        start = (self._file or self._window).first(_MAGIC)
+        if start.startswith(GZIP.magic) and not is_decompressed(stream):
             self._file, self._gzip = None, decompressed(stream, shard, self._window.take())
             self._window.begin(self._gzip)
         # How many members, samples and series are still to be read in simpler ways.
