@@ -59,7 +59,7 @@ class Exchange:
     def __init__(self, server: FileServer, asked: Asked, sock: socket.socket) -> None:
         self.server = server
         self.asked = asked
-        self._sock = sock
+        self.sock = sock
 
     def serve(self, *, stop: int | None = None, **headers: str | None) -> None:
         """Answer as the file is, with other headers if any, and at most ``stop`` bytes of it."""
@@ -95,20 +95,20 @@ class Exchange:
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
-        self._sock.sendall(data)
+        self.sock.sendall(data)
 
     def reset(self) -> None:
         """Break the connection off."""
         time.sleep(_DRAINED_SECONDS)
-        plain = self._sock
+        plain = self.sock
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_WHEN_CLOSED)
         plain.close()
 
     def close(self) -> None:
         """End the connection as if that were all."""
         with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
 
     def hang(self) -> None:
         """Say nothing more."""
@@ -134,7 +134,6 @@ def status(code: int, **headers: str | None) -> Fault:
 
 
 def _handle(server: FileServer, sock: socket.socket) -> None:
-    server.connections += 1
     with suppress(OSError), sock:
         while (asked := _next_request(sock)) is not None:
             server.asked.append(asked)
@@ -164,6 +163,7 @@ def file_server(
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
+            served.connections += 1
             sock = self.request
             if certificate is not None:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -177,9 +177,11 @@ def file_server(
     class Server(socketserver.ThreadingTCPServer):
         request_queue_size = 64
         daemon_threads = True
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
 
+    shown = f"[{host}]" if ":" in host else host
     with Server((host, 0), Handler) as server:
-        served.url = f"{'https' if certificate else 'http'}://{host}:{server.server_address[1]}"
+        served.url = f"{'https' if certificate else 'http'}://{shown}:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -48,7 +48,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def tls_server(folder: Path) -> Iterator[tuple[str, Path]]:
     """Run a server for as long as the block lasts; give its URL and its certificate's file."""
-    certificate = _certificate(folder)
+    certificate = make_certificate(folder, "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server = _Server(("127.0.0.1", 0), _Handler)
@@ -65,9 +65,10 @@ def tls_server(folder: Path) -> Iterator[tuple[str, Path]]:
         server.server_close()
 
 
-def _certificate(folder: Path) -> Path:
+def make_certificate(folder: Path, host: str) -> Path:
+    """Write a certificate for a host that signs itself, with its key, and return the file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -77,7 +78,7 @@ def _certificate(folder: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_SIGNS, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

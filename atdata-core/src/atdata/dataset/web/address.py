@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Self
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
@@ -14,6 +15,7 @@ PORTS = {"http": 80, "https": 443}
 
 _URL = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_HOST = re.compile(r"[a-z0-9._~-]+", re.IGNORECASE)
 # What may not stand in a host, user or password; a target has it encoded.
 _NOT_IN_AUTHORITY = re.compile(r"[\x00-\x20\x7f\\<>\"{}|^`]")
 # Servers sign what they are asked for, so all else stays as it is.
@@ -45,8 +47,6 @@ class Address:
             host, port = _ascii(parts.hostname or ""), parts.port
         except ValueError as error:
             raise InvalidNameError(f"{shown} is not a valid web URL: {error}", url=shown) from None
-        if not host:
-            raise InvalidNameError(f"{shown} is not a valid web URL: it names no host", url=shown)
         scheme = match[1].lower()
         return cls(scheme, host, port or PORTS[scheme], _target(match[3]), basic_login(parts))
 
@@ -93,7 +93,13 @@ class Address:
 
 
 def _ascii(host: str) -> str:
-    return host.encode("ascii" if ":" in host else "idna").decode()
+    if ":" in host:
+        return str(ip_address(host))
+    found = host.encode("idna").decode()
+    # What stands for other characters in Unicode becomes them.
+    if _HOST.fullmatch(found) is None:
+        raise ValueError("it names no host")
+    return found
 
 
 def _target(written: str) -> str:

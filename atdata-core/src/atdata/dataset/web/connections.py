@@ -7,7 +7,6 @@ import io
 import os
 import ssl
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from urllib3 import (
@@ -40,6 +39,7 @@ class _Paced(io.RawIOBase):
     def __init__(self, sock: Any, stream: io.RawIOBase) -> None:
         self._sock = sock
         self._stream = stream
+        self.is_in_head = True
         self._start_over()
 
     def readable(self) -> bool:
@@ -52,6 +52,9 @@ class _Paced(io.RawIOBase):
         self._sock.settimeout(left)
         started = time.monotonic()
         count = self._stream.readinto(buffer)
+        if count == 0 and self.is_in_head:
+            # http.client takes what has come of the head for all of it.
+            raise ConnectionResetError("the head ends too early")
         self._left -= time.monotonic() - started
         self._missing -= count or 0
         if self._missing <= 0:
@@ -69,30 +72,33 @@ class _Paced(io.RawIOBase):
 class _PacedResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self.fp: Any = io.BufferedReader(_Paced(sock, self.fp.detach()))
+        self._paced = _Paced(sock, self.fp.detach())
+        self.fp: Any = io.BufferedReader(self._paced)
+
+    def begin(self) -> None:
+        super().begin()
+        self._paced.is_in_head = False
 
 
 class _PlainConnection(HTTPConnection):
+    """Asks for the very bytes that were meant; what urllib3 logs has none of them."""
+
     response_class: Any = _PacedResponse
+    _target = ""
 
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any
     ) -> None:
-        super().request(method, *_as_meant(url, body, headers), **options)
+        fields = dict(headers)
+        self._target = fields.pop(_TARGET)
+        super().request(method, url, body, fields, **options)
+
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:  # noqa: ARG002
+        super().putrequest(method, self._target, *args, **options)
 
 
-class _SecureConnection(HTTPSConnection):
-    response_class: Any = _PacedResponse
-
-    def request(
-        self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any
-    ) -> None:
-        super().request(method, *_as_meant(url, body, headers), **options)
-
-
-def _as_meant(url: str, body: Any, headers: Mapping[str, str]) -> tuple[str, Any, dict[str, str]]:
-    fields = dict(headers)
-    return fields.pop(_TARGET, url), body, fields
+class _SecureConnection(_PlainConnection, HTTPSConnection):
+    pass
 
 
 class _PlainPool(HTTPConnectionPool):

@@ -6,7 +6,13 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, NoReturn
 
-from urllib3.exceptions import HTTPError, NameResolutionError, ProxyError, SSLError
+from urllib3.exceptions import (
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+)
 from urllib3.exceptions import TimeoutError as LateError
 
 from atdata.errors import AtdataError, AuthenticationError, ShardNotFoundError, StorageError
@@ -97,7 +103,8 @@ def _reason(error: Exception) -> str:
         return "the host is unknown"
     if isinstance(error, SSLError):
         return f"TLS fails ({_words(cause)})"
-    if isinstance(error, LateError | TimeoutError):
+    # One that could not be made is late as well, to urllib3.
+    if isinstance(error, LateError | TimeoutError) and not isinstance(error, NewConnectionError):
         return "the server does not answer in time"
     return _words(cause)
 
@@ -119,6 +126,9 @@ def _words(cause: BaseException) -> str:
         return cause.verify_message
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
+    if type(cause) is OSError:
+        # What a proxy answers that opens no tunnel.
+        return "".join(c if c.isprintable() else "?" for c in str(cause)[:100])
     return type(cause).__name__
 
 

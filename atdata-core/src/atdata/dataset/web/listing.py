@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from fnmatch import fnmatchcase
-from html.parser import HTMLParser
+from html import unescape
 from urllib.parse import unquote
 
 from atdata.dataset.web.address import Address
@@ -17,6 +17,8 @@ from atdata.errors import AtdataError, InvalidNameError, LimitExceededError, Sha
 MAX_PAGES = 1000
 MAX_PAGE = 16 << 20
 
+# In one go over the page, whatever is on it.
+_LINK = re.compile(r"<a\s[^<>]*?\bhref\s*=\s*([\"'])([^\"'<>]+)\1", re.IGNORECASE)
 _MAGIC = re.compile(r"[*\[]")
 _PARTS = re.compile(r"(https?://[^/?#]*)([^?#]*)([^#]*)", re.IGNORECASE)
 
@@ -69,9 +71,8 @@ class _Folders:
             if len(self._known) == MAX_PAGES:
                 message = f"{self._shown} stands for more than {MAX_PAGES:,} folders"
                 raise LimitExceededError(message, url=self._shown, limit=MAX_PAGES)
-            parser = _Links()
-            parser.feed(self._read(folder))
-            paths = (self._path(folder, link) for link in parser.found)
+            links = (match[2] for match in _LINK.finditer(self._read(folder)))
+            paths = (self._path(folder, unescape(link)) for link in links)
             names = (path.removeprefix(folder) for path in paths if path.startswith(folder))
             found = (name for name in names if "/" not in name[:-1] and name.strip("/"))
             self._known[folder] = list(dict.fromkeys(found))
@@ -99,15 +100,3 @@ class _Folders:
                     message = f"a folder of {self._shown} is listed in more than {MAX_PAGE:,} bytes"
                     raise LimitExceededError(message, url=self._shown, limit=MAX_PAGE)
         return data.decode("utf-8", "replace")
-
-
-class _Links(HTMLParser):
-    """Where the links of a page lead."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.found += [link for name, link in attrs if name == "href" and link]
