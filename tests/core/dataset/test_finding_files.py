@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.sample_types import Item, items
 from tests.shard_files import BytesSource, shard_bytes, tar_bytes, write_shard
+from tests.web_server import serving
 
 from atdata import Dataset, URLSource, load_dataset
 from atdata.errors import (
@@ -246,9 +247,12 @@ def test_named_files_on_the_web_have_splits_by_their_own_names() -> None:
 
 
 @pytest.mark.parametrize("path", ["set/", "set/*.tar", "set/[ab].tar", "set/?sig=1"])
-def test_a_web_server_is_not_asked_for_a_list(path: str) -> None:
-    with pytest.raises(NoDataFilesError, match=r"does not list files; name the shards, as in"):
-        load_dataset(f"http://127.0.0.1:9/{path}", Item)
+def test_where_a_web_server_lists_nothing_the_remedy_is_named(tmp_path: Path, path: str) -> None:
+    with (
+        serving(tmp_path) as web,
+        pytest.raises(NoDataFilesError, match=r"does not list files there; name the shards, as in"),
+    ):
+        load_dataset(f"{web.url}/{path}", Item)
 
 
 def test_folders_that_fsspec_lists_are_loaded() -> None:

@@ -92,10 +92,19 @@ def test_a_login_stays_with_what_is_found(url: str) -> None:
 
 
 def test_a_dataset_is_loaded_by_a_pattern(url: str, folder: Path) -> None:
-    write_shards(folder / "deep" / "deeper", items(30), 3)
-    assert list(load_dataset(f"{url}/deep/*/part-*.tar", Item, split="train")) == items(30)
+    write_shards(folder / "own" / "deeper", items(30), 3)
+    for path in ("own/*/part-*.tar", "own/", "own/?x=y"):
+        assert list(load_dataset(f"{url}/{path}", Item, split="train")) == items(30)
     with pytest.raises(NoDataFilesError, match="nothing-"):
         load_dataset(f"{url}/nothing-*.tar", Item)
+
+
+def test_splits_are_found_below_the_pattern(url: str, folder: Path) -> None:
+    for split in ("train", "test"):
+        write_shards(folder / "sets" / split, items(10), 2)
+    for path in ("sets/", "sets/*/*.tar", "sets/**/part-*.tar"):
+        found = load_dataset(f"{url}/{path}", Item)
+        assert {name: len(list(ds)) for name, ds in found.items()} == {"train": 10, "test": 10}
 
 
 def _page(*links: str) -> Callable[[Exchange], None]:

@@ -44,8 +44,9 @@ def fixed_folder(path: str) -> str:
     """
     local = local_path(path)
     place = path if local is None else local
-    fixed = re.split(r"\{" if is_on_web(path) else r"[*?\[{]", place, maxsplit=1)[0]
-    if fixed == place or (local is not None and os.path.exists(local)):
+    named = _without_query(place)
+    fixed = re.split(r"[*?\[{]", named, maxsplit=1)[0]
+    if fixed == named or (local is not None and os.path.exists(local)):
         return place.rstrip("/")
     return os.path.dirname(os.path.dirname(fixed))
 
@@ -98,18 +99,22 @@ def _match(pattern: str) -> list[str]:
 
 def _match_url(url: str) -> list[str]:
     shown = redacted(url)
-    # In a URL of the web, a question mark begins the query.
-    place = url.partition("?")[0] if is_on_web(url) else url
+    place = _without_query(url)
     if _WILDCARD.search(place):
         return list_matching(url, shown)
     is_folder = place.endswith("/")
     # What is called like a shard is looked at only when it is read.
     if not is_folder and (stem(place) is not None or not can_list(url)):
         return [url]
-    folder = url.rstrip("/")
-    below = list_matching(f"{folder}/**", shown)
+    folder = place.rstrip("/")
+    below = list_matching(f"{folder}/**{url[len(place) :]}", shown)
     visible = (file for file in below if not _HIDDEN.search(file[len(folder) + 1 :]))
     return _shards_of(visible) if below or is_folder else [url]
+
+
+def _without_query(url: str) -> str:
+    """Return a URL up to what in one of the web begins with a question mark."""
+    return url.partition("?")[0] if is_on_web(url) else url
 
 
 def _matching(pattern: str) -> Iterator[str]:
@@ -158,7 +163,10 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 def _shards_of(files: Iterable[str]) -> list[str]:
     """Return the files that are shards by their names, sorted, in whatever way compressed."""
-    return sorted(file for file in files if stem(file) is not None or other_compression(file))
+    places = ((_without_query(file), file) for file in files)
+    return sorted(
+        file for place, file in places if stem(place) is not None or other_compression(place)
+    )
 
 
 def _check_names(files: list[str]) -> None:

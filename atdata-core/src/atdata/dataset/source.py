@@ -73,12 +73,12 @@ def _from_plugin(scheme: str, urls: list[str]) -> Any:
 
 
 def is_on_web(url: str) -> bool:
-    """Whether a URL is one of a web server, which lists no files."""
+    """Whether a URL is one of a web server."""
     return (match := _SCHEME.match(url)) is not None and match[1].lower() in _WEB
 
 
 def can_list(url: str) -> bool:
-    """Whether the files of a URL's scheme can be listed: by a plugin's source, or by fsspec."""
+    """Whether a folder of a URL's scheme is sure to list its files: by a plugin, or by fsspec."""
     kind = source_kind(url.partition("://")[0].lower())
     return not is_on_web(url) and (kind is None or hasattr(kind, "find_urls"))
 
@@ -86,17 +86,18 @@ def can_list(url: str) -> bool:
 def list_matching(pattern: str, shown: str) -> list[str]:
     """List the URLs that a glob pattern stands for, sorted.
 
-    A plugin's source does that if it has ``find_urls``, and else fsspec. ``NoDataFilesError`` where
-    nothing can be listed.
+    A plugin's source does that if it has ``find_urls``, and else fsspec; a web server does if it
+    shows its folders as pages. ``NoDataFilesError`` where nothing can be listed.
     """
-    if not can_list(pattern):
+    kind = None if is_on_web(pattern) else source_kind(pattern.partition("://")[0].lower())
+    found = list_remote(pattern, shown) if kind is None else list(kind.find_urls(pattern))
+    if not found and is_on_web(pattern):
         raise NoDataFilesError(
-            f"no data files at {shown}: its server does not list files; name the shards, as in "
-            "data-{000..009}.tar",
+            f"no data files at {shown}: its server does not list files there; name the shards, as "
+            "in data-{000..009}.tar",
             path=shown,
         )
-    kind = source_kind(pattern.partition("://")[0].lower())
-    return list_remote(pattern, shown) if kind is None else list(kind.find_urls(pattern))
+    return found
 
 
 def shard_ids(source: Any) -> list[str]:

@@ -67,10 +67,10 @@ class ShardSource:
 class URLSource(ShardSource):
     """Shards at URLs or paths, each of which may be a brace pattern like ``data-{000..099}.tar``.
 
-    Local paths are opened directly, URLs through fsspec. With ``compression="gzip"`` what is opened
-    is decompressed, and must be compressed so; datasets also find that out by themselves. An
-    immutable, picklable value, safe to share between threads and processes: nothing is open between
-    calls.
+    Local paths are opened directly, web URLs by ``dataset.web``, others through fsspec. With
+    ``compression="gzip"`` what is opened is decompressed, and must be compressed so; datasets also
+    find that out by themselves. An immutable, picklable value, safe to share between threads and
+    processes: nothing is open between calls.
     """
 
     def __init__(
