@@ -6,7 +6,7 @@ import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, cast, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, cast, overload
 
 from atdata.dataset.batch import SampleBatch, TypedAlias
 from atdata.dataset.braces import join_urls
@@ -16,7 +16,16 @@ from atdata.dataset.readers import Rank, check_rank
 from atdata.dataset.registered import Registered
 from atdata.dataset.shuffling import Shuffle
 from atdata.dataset.source import Where, as_source, shard_ids
-from atdata.dataset.stages import Filter, Map, Select, Stage, Take, View
+from atdata.dataset.stages import (
+    Filter,
+    Map,
+    Select,
+    Stage,
+    Take,
+    View,
+    count_after,
+    returned_type,
+)
 from atdata.dataset.stream import SampleStream
 from atdata.errors import FieldError, MissingMsgpackError, SampleTypeError
 from atdata.lens import LensNetwork
@@ -182,7 +191,7 @@ class Dataset(Generic[ST]):
         sample type, else it is taken to be the same. Results that are dicts batch as
         ``DictSample``; where the type is that too, they can be viewed as any typed class.
         """
-        return self._with(Map(function, sample_type or _returned_type(function)))
+        return self._with(Map(function, sample_type or returned_type(function)))
 
     def take(self, count: int) -> Dataset[ST]:
         """Keep the first samples; shuffling comes after it."""
@@ -334,12 +343,7 @@ class Dataset(Generic[ST]):
 
     def __len__(self) -> int:
         """Return the number of samples, where it is known without reading them."""
-        count = None if self.registered is None else self.registered.count
-        for stage in self._plan.stages:
-            if isinstance(stage, Filter):
-                count = None
-            elif isinstance(stage, Take) and count is not None:
-                count = min(count, stage.count)
+        count = count_after(self.stages, None if self.registered is None else self.registered.count)
         if count is None:
             # A TypeError, as list() then goes on without a length.
             raise TypeError(
@@ -407,13 +411,3 @@ def _packed_of(raw: Mapping[str, Any]) -> Any:
             key=raw.get("__key__"),
         )
     return raw["msgpack"]
-
-
-def _returned_type(function: Callable[..., Any]) -> type[Any] | None:
-    try:
-        returned = get_type_hints(function).get("return")
-    except (NameError, TypeError, AttributeError, SyntaxError):
-        # Builtins, partials and unresolvable annotations say nothing of the type.
-        return None
-    is_sample = isinstance(returned, type) and issubclass(returned, PackableSample | DictSample)
-    return returned if is_sample else None

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, get_type_hints
 
 from atdata.errors import FieldError
 from atdata.lens import Lens
-from atdata.samples import DictSample
+from atdata.samples import DictSample, PackableSample
 
 
 class Stage:
@@ -110,3 +110,24 @@ class Select(Stage):
 
 def _has(sample: Any, name: str) -> bool:
     return name in sample if isinstance(sample, DictSample | dict) else hasattr(sample, name)
+
+
+def count_after(stages: Iterable[Stage], count: int | None) -> int | None:
+    """Return how many of a number of samples are left after some stages; None if nobody knows."""
+    for stage in stages:
+        if isinstance(stage, Filter):
+            return None
+        if isinstance(stage, Take) and count is not None:
+            count = min(count, stage.count)
+    return count
+
+
+def returned_type(function: Callable[..., Any]) -> type[Any] | None:
+    """Return the sample type that a function's annotation says it returns, if one does."""
+    try:
+        returned = get_type_hints(function).get("return")
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        # Builtins, partials and unresolvable annotations say nothing of the type.
+        return None
+    is_sample = isinstance(returned, type) and issubclass(returned, PackableSample | DictSample)
+    return returned if is_sample else None
