@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable
+from functools import partial
+from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final
 
 from atdata.errors import IndexCorruptError, InvalidNameError, NotFoundError
@@ -24,12 +27,16 @@ from atdata.index.provider import (
     check_ops,
     check_scan,
 )
+from atdata.index.unreadable import first_readable, report, unreadable
 from atdata_redis.addresses import Address, check_client
 from atdata_redis.durability import warn_if_volatile
 from atdata_redis.failures import foreign
 from atdata_redis.old_keys import old_records
 from atdata_redis.scripts import COMMIT, SCAN
 from atdata_redis.server import Server
+
+# A member of the order of a kind, and its body.
+Row = tuple[bytes, bytes | None]
 
 FORMAT: Final = 1
 DEFAULT_PREFIX: Final = "atdata"
@@ -113,13 +120,17 @@ class RedisProvider(IndexProvider):
         """Do as `IndexProvider.scan` says."""
         check_scan(kind, name, after, limit)
         least, most = _range(name, after, reverse=reverse)
-        count = _NO_LIMIT if limit is None else min(limit, 2**31)
-        command = ("ZREVRANGEBYLEX", most, least) if reverse else ("ZRANGEBYLEX", least, most)
-        found = self._server.run(SCAN, self._keys_of(kind), [*command, count])
-        return [
-            self._read(kind, member, body)
-            for member, body in zip(found[::2], found[1::2], strict=True)
-        ]
+
+        def fetch(size: int | None) -> list[Row]:
+            rows = self._fetch(kind, least, most, size, reverse=reverse)
+            if _is_ordered(rows, least, most, reverse=reverse):
+                return rows
+            # Another program has given members scores of their own, which come first in the order.
+            rows = self._fetch(kind, b"-", b"+", None)
+            within = (row for row in rows if _is_within(row[0], least, most))
+            return sorted(within, key=itemgetter(0), reverse=reverse)[:size]
+
+        return first_readable(limit, fetch, partial(self._read, kind))
 
     def close(self) -> None:
         """Do as `IndexProvider.close` says."""
@@ -176,14 +187,29 @@ class RedisProvider(IndexProvider):
         message = f"the index at {self.location} has format {int(found)}, this atdata {FORMAT}"
         raise IndexCorruptError(f"{message}; upgrade atdata-redis", server=self.location)
 
-    def _read(self, kind: str, member: bytes, body: bytes | None) -> tuple[Key, bytes]:
-        if body is None:
-            raise foreign(self.location, "a record is listed that is not there")
+    def _fetch(
+        self, kind: str, least: bytes, most: bytes, size: int | None, *, reverse: bool = False
+    ) -> list[Row]:
+        """Return members and bodies between two ends, as they were at one moment."""
+        count = _NO_LIMIT if size is None else min(size, 2**31)
+        command = ("ZREVRANGEBYLEX", most, least) if reverse else ("ZRANGEBYLEX", least, most)
+        found = self._server.run(SCAN, self._keys_of(kind), [*command, count])
+        return list(zip(found[::2], found[1::2], strict=True))
+
+    def _read(self, kind: str, row: Row) -> tuple[Key, bytes] | None:
+        """Return a record; None, with a warning, for what another program has left of one."""
+        member, body = row
         try:
             name, version = member.decode().split("\0")
+            check_key(key := Key(kind, name, version))
         except ValueError as error:
-            raise foreign(self.location, "a name is listed that is none of a record") from error
-        return Key(kind, name, version), body
+            odd = Key(kind, repr(member), "")
+            report(self, odd, unreadable(odd, error))
+            return None
+        if body is None:
+            report(self, key, unreadable(key, "it is listed, and not there"))
+            return None
+        return key, body
 
 
 def _reopen(kind: type[RedisProvider], address: Address, prefix: str) -> RedisProvider:
@@ -208,6 +234,20 @@ def _range(name: str | None, after: Key | None, *, reverse: bool) -> tuple[bytes
             # Where they are equal the mark counts, which leaves out what it stands for.
             least = mark if name is None else max(mark, least, key=_text)
     return least, most
+
+
+def _is_ordered(rows: list[Row], least: bytes, most: bytes, *, reverse: bool) -> bool:
+    """Tell whether members lie between two ends, each after the one before."""
+    members = [member for member, _ in rows]
+    ends = (members[:1], members[-1:])
+    if not all(_is_within(member, least, most) for end in ends for member in end):
+        return False
+    return all(left > right if reverse else left < right for left, right in pairwise(members))
+
+
+def _is_within(member: bytes, least: bytes, most: bytes) -> bool:
+    after = least == b"-" or member > _text(least) or (least[:1] == b"[" and member == _text(least))
+    return after and (most == b"+" or member < _text(most))
 
 
 def _text(end: bytes) -> bytes:

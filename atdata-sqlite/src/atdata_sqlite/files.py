@@ -57,6 +57,7 @@ def connect(path: Path, mode: Literal["ro", "rw"] = "rw") -> sqlite3.Connection:
         check_same_thread=False,
         uri=True,
     )
+    connection.text_factory = _to_text
     # NORMAL, usual with WAL, may forget the last commits when the power fails. What was
     # acknowledged must last: a dataset's shards are only found through its record.
     try:
@@ -240,5 +241,11 @@ def _set_wal(connection: sqlite3.Connection) -> str:
 def connect_in_memory() -> sqlite3.Connection:
     """Open a new index that lives as long as the connection."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.text_factory = _to_text
     connection.execute(_CREATE_RECORDS)
     return connection
+
+
+def _to_text(raw: bytes) -> str:
+    """Decode text of which another program may have put any bytes there."""
+    return raw.decode(errors="surrogateescape")

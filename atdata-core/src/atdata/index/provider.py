@@ -91,7 +91,8 @@ class IndexProvider(ABC):
 
         The order is bytewise by the UTF-8 of the name, then of the version. ``after`` is the last
         key of the page before, which need not exist any more: the result starts strictly behind
-        it in the direction of the scan, and holds at most ``limit`` records.
+        it in the direction of the scan, and holds at most ``limit`` records. What another program
+        has put there under no possible key is passed over with an `UnreadableRecordWarning`.
         """
 
     @abstractmethod

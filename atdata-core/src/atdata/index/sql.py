@@ -26,7 +26,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from atdata.errors import AtdataError, ConflictError, NotFoundError, StorageError
+from atdata.errors import (
+    AtdataError,
+    ConflictError,
+    InvalidNameError,
+    NotFoundError,
+    StorageError,
+)
 from atdata.index.provider import (
     ABSENT,
     ANY,
@@ -39,6 +45,7 @@ from atdata.index.provider import (
     check_ops,
     check_scan,
 )
+from atdata.index.unreadable import first_readable, report, unreadable
 
 
 class _JSONB(UserDefinedType[str]):
@@ -64,9 +71,11 @@ class Body(TypeDecorator[bytes]):
         """Return what the database's driver takes."""
         return None if value is None else value.decode()
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
-        """Return what was put."""
-        return None if value is None else value.encode()
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """Return what was put, or whatever bytes another program has put there."""
+        if value is None or isinstance(value, bytes):
+            return value
+        return str(value).encode(errors="surrogateescape")
 
 
 def _key_column(name: str) -> Column[str]:
@@ -141,14 +150,31 @@ class SQLProvider(IndexProvider):
     ) -> list[tuple[Key, bytes]]:
         """Do as `IndexProvider.scan` says."""
         check_scan(kind, name, after, limit)
-        statement = _scan(kind, name, after, reverse=reverse).limit(limit)
-        with self._translating():
-            rows = self._query(statement, {})
-        return [(Key(kind, row.name, row.version), row.body) for row in rows]
+        statement = _scan(kind, name, after, reverse=reverse)
+
+        def fetch(size: int | None) -> Sequence[Row[Any]]:
+            with self._translating():
+                return self._query(statement.limit(size), {})
+
+        def read(row: Row[Any]) -> tuple[Key, bytes] | None:
+            key = Key(kind, row.name, row.version)
+            return (key, row.body) if self._is_key(key) else None
+
+        return first_readable(limit, fetch, read)
 
     def close(self) -> None:
         """Do as `IndexProvider.close` says."""
         self._disposal()
+
+    def _is_key(self, key: Key) -> bool:
+        """Tell whether a key that was found is one; other programs can put there what is none."""
+        try:
+            check_key(key)
+        except (InvalidNameError, TypeError) as error:
+            odd = Key(*map(str, key))
+            report(self, odd, unreadable(odd, error))
+            return False
+        return True
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

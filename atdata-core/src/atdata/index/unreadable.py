@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from atdata.errors import CorruptDataError, UnreadableRecordWarning
@@ -17,17 +17,21 @@ from atdata.index.bodies import check_body
 if TYPE_CHECKING:
     from atdata.index.provider import Key
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 # What reading a JSON object of an unexpected form raises. FieldError and the like are ValueErrors.
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
+_LONGEST = 300
 
 _reported: set[tuple[str, str]] = set()
 
 
 def shown(key: Key) -> str:
     """Return a key as messages show it, on one line and not too long."""
-    return ascii("/".join(key))[1:-1][:300]
+    text = ascii("/".join(key))[1:-1]
+    return text if len(text) <= _LONGEST else f"{text[:150]}...{text[-150:]}"
 
 
 def unreadable(key: Key, reason: object) -> CorruptDataError:
@@ -62,6 +66,25 @@ def readable(
                 passed(key, body)
         else:
             yield one
+
+
+def first_readable(
+    limit: int | None,
+    fetch: Callable[[int | None], Sequence[R]],
+    read: Callable[[R], T | None],
+) -> list[T]:
+    """Return the first ``limit`` of what a backend finds and ``read`` takes; None is passed over.
+
+    A page that is filled up is fetched again, twice as long: so what is passed over never looks
+    like the end, and costs in all no more than a few times its own length.
+    """
+    size = limit
+    while True:
+        rows = fetch(size)
+        taken = [one for one in map(read, rows) if one is not None]
+        if limit is None or size is None or len(taken) >= limit or len(rows) < size:
+            return taken[:limit]
+        size *= 2
 
 
 def some_readable(
