@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 from tests.services.pds_server import NODE, installed
 
 from atdata.errors import InvalidNameError
+from atdata.testing.children import in_fork
 from atdata_atmosphere.syntax import (
     checked_did,
     checked_handle,
@@ -99,6 +103,30 @@ def test_a_new_tid_tells_the_time() -> None:
     for character in new_tid():
         number = number * 32 + "234567abcdefghijklmnopqrstuvwxyz".index(character)
     assert abs((number >> 10) / 1e6 - time.time()) < 60
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_forked_amid_threads_makes_tids_that_its_parent_never_does() -> None:
+    stop = threading.Event()
+    here = new_tid()[-2:]
+
+    def busy() -> None:
+        # Coverage's own lock, were this thread to hold it, would not survive the fork.
+        sys.settrace(None)
+        while not stop.is_set():
+            new_tid()
+
+    threads = [threading.Thread(target=busy) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        # The last ten bits say which clock it was.
+        assert all(in_fork(lambda: new_tid()[-2:] != here) for _ in range(20))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert new_tid()[-2:] == here
 
 
 # Characters that the rules are about, so that random texts come close to being valid.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import threading
@@ -93,9 +94,28 @@ _ticking = threading.Lock()
 
 
 def new_tid() -> str:
-    """Return a TID later than all that this process has made before."""
+    """Return a TID later than all that this process has made before.
+
+    Safe for threads, and for a child after a fork, whose TIDs tell it from its parent.
+    """
     global _newest  # noqa: PLW0603 -- one clock per process
     with _ticking:
         _newest = max(time.time_ns() // 1000, _newest + 1)
         number = _newest << 10 | _clock_id
     return "".join(_SORTABLE[number >> shift & 31] for shift in range(60, -1, -5))
+
+
+def _continue_in_child() -> None:
+    global _clock_id  # noqa: PLW0603 -- see above
+    # Of the 1023 others, so that parent and child never make the same one.
+    _clock_id = (_clock_id + 1 + secrets.randbelow(1023)) % 1024
+    _ticking.release()
+
+
+# A fork while another thread holds the lock would otherwise leave the child locked for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_ticking.acquire,
+        after_in_parent=_ticking.release,
+        after_in_child=_continue_in_child,
+    )
