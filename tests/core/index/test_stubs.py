@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.core.index.kinds import Note, Point, files
+from tests.core.index.kinds import Note, Point, changed, files
 
 from atdata import Index, packable
 from atdata.errors import AtdataError, ConflictError, SchemaError, StorageError
@@ -169,6 +170,36 @@ def test_p8_a_file_of_another_schema_is_not_overwritten(index: Index, tmp_path: 
     with pytest.raises(ConflictError, match="clear_stubs"):
         index.decode_schema("note@1.0.0")
     assert (folder / "note_1_0_0.py").read_text() == before
+
+
+def test_indexes_that_share_a_folder_keep_each_other_s_modules(tmp_path: Path) -> None:
+    folder = tmp_path / "stubs"
+    kinds = [Note, changed(text=int), changed(text=str, more=float)]
+    indexes = [Index(auto_stubs=True, stub_dir=folder) for _ in kinds]
+    refs = [
+        index.publish_schema(kind, version="1.0.0")
+        for index, kind in zip(indexes, kinds, strict=True)
+    ]
+    for index, ref in zip(indexes, refs, strict=True):
+        index.decode_schema(ref)
+    decoded = [index.decode_schema(ref) for index, ref in zip(indexes, refs, strict=True)]
+    paths = [index.get_import_path(ref) for index, ref in zip(indexes, refs, strict=True)]
+    assert paths[0] == "local.Note_1_0_0"
+    assert len({*paths}) == len(kinds)
+    for path, kind in zip(paths, decoded, strict=True):
+        assert path is not None
+        module = folder.joinpath(*path.split(".")).with_suffix(".py")
+        assert sys.modules[path].Note is kind
+        assert runpy.run_path(str(module))["Note"] is kind
+    assert indexes[0].clear_stubs() == len(kinds)
+
+
+def test_indexes_of_the_same_schema_share_its_module(tmp_path: Path) -> None:
+    indexes = [Index(auto_stubs=True, stub_dir=tmp_path) for _ in range(2)]
+    for index, text in zip(indexes, "ab", strict=True):
+        ref = index.publish_schema(Note, description=text)
+        index.decode_schema(ref)
+        assert index.get_import_path(ref) == "local.Note_1_0_0"
 
 
 def test_p8_versions_that_differ_in_punctuation_have_files_of_their_own(index: Index) -> None:

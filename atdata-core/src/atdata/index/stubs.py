@@ -31,7 +31,7 @@ _AUTHORITY = "local"
 _MARK = "Written by atdata for editors and type checkers"
 _PLAIN_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
 
-_TEMPLATE = '''"""Schema: {name}@{version}
+_TEMPLATE = '''{title}
 
 {mark}, from {ref}
 """
@@ -59,7 +59,12 @@ __all__ = [{name!r}]
 
 
 class StubFolder:
-    """The generated modules of one folder, ``~/.atdata/stubs`` by default."""
+    """The generated modules of one folder, ``~/.atdata/stubs`` by default.
+
+    Several indexes may share it. Where two have other fields under one name and version, the
+    module belongs to the index that wrote it first, and the name of the other one's ends with a
+    digest of its fields.
+    """
 
     def __init__(self, folder: str | os.PathLike[str] | None) -> None:
         self._is_default = folder is None
@@ -67,7 +72,7 @@ class StubFolder:
 
     def import_path(self, record: LocalSchemaRecord) -> str:
         """Return the name of a schema's module, ``local.MySample_1_0_0`` for example."""
-        return f"{_AUTHORITY}.{_module_name(record)}"
+        return f"{_AUTHORITY}.{self._module(record)}"
 
     def write(self, record: LocalSchemaRecord) -> Path:
         """Write a schema's module unless it is there as it should be, and make it importable.
@@ -78,7 +83,7 @@ class StubFolder:
             StorageError: the file cannot be written.
         """
         text = _render(record)
-        path = self.folder / _AUTHORITY / f"{_module_name(record)}.py"
+        path = self._path(self._module(record))
         with _translated(path):
             if _read(path) != text:
                 self._replace(path, text)
@@ -94,6 +99,19 @@ class StubFolder:
                 path.unlink()
                 sys.modules.pop(f"{_AUTHORITY}.{path.stem}", None)
         return len(stubs)
+
+    def _path(self, module: str) -> Path:
+        return self.folder / _AUTHORITY / f"{module}.py"
+
+    def _module(self, record: LocalSchemaRecord) -> str:
+        """Return the module's own name: one that no other index has taken for other fields."""
+        name, fields = _module_name(record), _record_text(record.schema)
+        path = self._path(name)
+        with _translated(path):
+            is_others = _schema_of(path) == _title(record) and fields not in (_read(path) or "")
+        if not is_others:
+            return name
+        return f"{name}_{hashlib.sha256(fields.encode()).hexdigest()[:8]}"
 
     def _replace(self, path: Path, text: str) -> None:
         # Where case makes no difference to the file system, two schemas may share a path.
@@ -118,7 +136,7 @@ class StubFolder:
 
     def _register(self, record: LocalSchemaRecord, path: Path) -> None:
         # Its package is not made up as well: the user may have a module called "local".
-        module = ModuleType(self.import_path(record), f"Schema: {record.name}@{record.version}")
+        module = ModuleType(f"{_AUTHORITY}.{path.stem}", f"Schema: {record.name}@{record.version}")
         module.__file__ = str(path)
         setattr(module, record.name, record.to_type())
         sys.modules[module.__name__] = module
@@ -140,13 +158,23 @@ def _render(record: LocalSchemaRecord) -> str:
         text = record.description.encode("utf-8", "replace").decode()
         lines.insert(0, repr(text))
     return _TEMPLATE.format(
+        title=_title(record),
         name=schema.name,
-        version=record.version,
         ref=record.ref,
         mark=_MARK,
         body="\n".join(f"        {line}" for line in lines),
-        record=repr({"name": schema.name, "fields": schema.to_fields()}),
+        record=_record_text(schema),
     )
+
+
+def _title(record: LocalSchemaRecord) -> str:
+    """Return the first line of a schema's module."""
+    return f'"""Schema: {record.schema.name}@{record.version}'
+
+
+def _record_text(schema: Schema) -> str:
+    """Return the literal that a module makes its class of, the same for equal fields."""
+    return repr({"name": schema.name, "fields": schema.to_fields()})
 
 
 def _field_lines(schema: Schema) -> Iterator[str]:
