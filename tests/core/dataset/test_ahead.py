@@ -125,7 +125,7 @@ def test_a_fork_cannot_go_on_with_the_iterator_but_can_begin_anew() -> None:
 
     def go_on_and_begin_anew() -> bool:
         # The first window is there already; what follows is not.
-        with pytest.raises(StorageError, match="iterate anew"):
+        with pytest.raises(StorageError, match="iterate again"):
             list(samples)
         return len(list(dataset)) == 50
 

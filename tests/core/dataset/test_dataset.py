@@ -97,10 +97,6 @@ def test_it_is_made_from_a_list_of_strings_and_paths(tmp_path: Path) -> None:
     assert list(Dataset[Item]([one, Path(two)])) == items(10)
 
 
-def test_a_shard_named_twice_is_read_twice(shard: str) -> None:
-    assert list(Dataset[Item]([shard, shard])) == items(10) * 2
-
-
 def test_it_is_made_from_a_brace_pattern(tmp_path: Path) -> None:
     write_shards(tmp_path, items(10), 3)
     assert list(Dataset[Item](f"{tmp_path}/part-{{0000..0002}}.tar")) == items(10)

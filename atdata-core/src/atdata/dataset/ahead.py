@@ -117,7 +117,9 @@ class _Ahead:
 
     def _take(self) -> str | bytes | _End | None:
         if self._is_elsewhere():
-            raise StorageError("this iterator reads ahead in the process that forked; iterate anew")
+            raise StorageError(
+                "this iterator reads ahead in the process that forked; iterate again"
+            )
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._done)
             if not self._queue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from atdata import plugins
@@ -90,8 +91,9 @@ def list_matching(pattern: str, shown: str) -> list[str]:
     shows its folders as pages. ``NoDataFilesError`` where nothing can be listed.
     """
     kind = None if is_on_web(pattern) else source_kind(pattern.partition("://")[0].lower())
-    found = list_remote(pattern, shown) if kind is None else list(kind.find_urls(pattern))
-    if not found and is_on_web(pattern):
+    find = partial(list_remote, shown=shown) if kind is None else getattr(kind, "find_urls", None)
+    found = [] if find is None else list(find(pattern))
+    if not found and (find is None or is_on_web(pattern)):
         raise NoDataFilesError(
             f"no data files at {shown}: its server does not list files there; name the shards, as "
             "in data-{000..009}.tar",

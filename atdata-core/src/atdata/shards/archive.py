@@ -95,7 +95,7 @@ class Archive:
         try:
             header = tar.parse_header(block)
         except CorruptDataError as error:
-            raise self._foreign(block) or self._corrupt(str(error)) from error
+            raise self._foreign(block) or self._damaged(str(error)) from error
         if self._resized is not None and header.kind not in _EXTENSIONS:
             header = header._replace(size=self._resized)
             self._resized = None
@@ -136,7 +136,9 @@ class Archive:
         stem, dot, extension = base.partition(b".")
         if not dot or not stem:
             shown = name.decode("utf-8", "replace")
-            raise self._corrupt(f"holds {shown!r}, whose name has no key and extension")
+            raise self._corrupt(
+                f"holds {shown!r}, whose name has no key and extension; remove it from the archive"
+            )
         key = folder + slash + stem
         if key != self.key:
             self._end_sample()
@@ -144,7 +146,10 @@ class Archive:
         if extension.lower() != b"msgpack":
             return None
         if self._has_payload:
-            raise self._corrupt(f"holds two .msgpack members with the key {self._shown_key!r}")
+            raise self._corrupt(
+                f"holds two .msgpack members with the key {self._shown_key!r}; give each sample a "
+                "key of its own"
+            )
         self._has_payload = True
         return self._shown_key, self._window.peek(0, size)
 
@@ -163,7 +168,7 @@ class Archive:
 
     def _extension(self, size: int) -> bytes:
         if size > MAX_EXTENSION:
-            raise self._corrupt(f"has an extended header of {size} bytes")
+            raise self._damaged(f"an extended header has {size} bytes")
         return self._window.peek(0, size)
 
     def _read_extension(self, data: bytes) -> None:
@@ -176,7 +181,7 @@ class Archive:
             line = data[at + len(digits) + 1 : max(at, at + length)]
             keyword, equals, value = line.partition(b"=")
             if not equals or not value.endswith(b"\n") or at + length > len(data):
-                raise self._corrupt("has a malformed PAX header")
+                raise self._damaged("a PAX header is malformed")
             self._apply(keyword, value[:-1])
             at += length
 
@@ -185,7 +190,7 @@ class Archive:
             self._renamed = value
         elif keyword == b"size":
             if not value.isdigit() or len(value) > _MAX_DIGITS:
-                raise self._corrupt("has a malformed PAX header")
+                raise self._damaged("a PAX header is malformed")
             self._resized = int(value)
         elif keyword.startswith(b"GNU.sparse"):
             raise self._corrupt("holds a sparse file; only plain files are read")
@@ -206,7 +211,9 @@ class Archive:
             zeros = len(rest) - len(rest.lstrip(b"\0"))
             self._window.skip(zeros)
             if zeros < len(rest):
-                raise self._corrupt("goes on after its end-of-archive mark")
+                raise self._corrupt(
+                    "goes on after its end-of-archive mark; join archives with tar -A, not with cat"
+                )
 
     def _foreign(self, start: bytes) -> CorruptDataError | None:
         """Make the error for what is not a tar archive; None if it is one, or begins as one."""
@@ -214,6 +221,9 @@ class Archive:
         if why is None:
             return None
         return CorruptDataError(f"shard {self._shard} {why}", shard=self._shard, offset=0)
+
+    def _damaged(self, why: str) -> CorruptDataError:
+        return self._corrupt(f"is damaged: {why}; copy or write it again")
 
     def _corrupt(self, what: str) -> CorruptDataError:
         offset = self._window.at

@@ -64,7 +64,7 @@ class _GzipShard(io.RawIOBase):
             ) from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise CorruptDataError(
-                f"shard {shard} is not valid gzip: {error}", shard=shard
+                f"shard {shard} is not valid gzip: {error}; copy or write it again", shard=shard
             ) from error
         self._out += count
         if self._out > max(RATIO_APPLIES_FROM, MAX_RATIO * self._counted.count):
