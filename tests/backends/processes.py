@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from tests.fresh import Script
+
 from atdata_sqlite.provider import SQLiteProvider
 
 APPEND = """
@@ -35,11 +37,6 @@ for number in range(count):
 """
 
 
-def start(script: str, *args: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", script, *map(str, args)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
 def run(script: str, *args: object) -> str:
     command = [sys.executable, "-c", script, *map(str, args)]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -47,12 +44,10 @@ def run(script: str, *args: object) -> str:
 
 def append_from_processes(path: Path, processes: int, count: int) -> None:
     """Let processes that have all started append versions of one name, as writers do."""
-    writers = [start(APPEND, path, writer, count) for writer in range(processes)]
+    writers = [Script(APPEND, path, writer, count) for writer in range(processes)]
     for writer in writers:
-        assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
     for writer in writers:
-        assert writer.stdin is not None
         writer.stdin.write("\n")
         writer.stdin.flush()
     for writer in writers:

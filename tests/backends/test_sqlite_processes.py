@@ -18,8 +18,8 @@ from tests.backends.processes import (
     check_appended,
     exit_code,
     in_child,
-    start,
 )
+from tests.fresh import Script
 
 from atdata.index.provider import ABSENT, IndexProvider, Key, Put
 from atdata_sqlite.provider import SQLiteProvider
@@ -62,8 +62,7 @@ def test_k1_many_processes_that_append_versions_lose_none(path: Path) -> None:
 def _kill_writers(path: Path, rounds: int) -> None:
     chance = random.Random(rounds)
     for _ in range(rounds):
-        writer = start(WRITE_PAIRS, path)
-        assert writer.stdout is not None
+        writer = Script(WRITE_PAIRS, path)
         said = writer.stdout.readline()
         time.sleep(chance.uniform(0, 0.05))
         writer.kill()
@@ -89,7 +88,7 @@ def test_w3_a_process_killed_while_it_makes_the_file_is_no_obstacle(tmp_path: Pa
     chance = random.Random(1)
     for number in range(8):
         path = tmp_path / f"{number}.db"
-        process = start(WRITE_PAIRS, path)
+        process = Script(WRITE_PAIRS, path)
         while not path.exists():
             assert process.poll() is None
         time.sleep(chance.uniform(0, 0.006))
@@ -129,8 +128,7 @@ connection.execute("COMMIT")
 
 def test_k5_a_commit_waits_for_another_writer_and_a_reader_does_not(path: Path) -> None:
     with closing(SQLiteProvider(path)) as store:
-        holder = start(HOLD, path)
-        assert holder.stdout is not None
+        holder = Script(HOLD, path)
         assert holder.stdout.readline() == "held\n"
         assert store.scan("kind") == []
         with closing(SQLiteProvider(path)):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -86,17 +84,17 @@ def problem(place: Place, name: str) -> str:
 def read_url(place: Place, url: str, user: int | None) -> str:
     """Return what somebody gets who has a shard's URL, and none of the store's keys."""
     if user is not None:
+        # The checkout may lie where that user cannot import from it.
+        _read_url(place, url)
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
+    return _read_url(place, url)
+
+
+def _read_url(place: Place, url: str) -> str:
     try:
         with open_url(place.open_store().read_url(url)) as stream:
             return f"{len(stream.read())} bytes"
     except AtdataError as error:
         return type(error).__name__
-
-
-# What backends import late: once in the server that all these processes are forked from.
-for _module in ("boto3", "botocore.httpsession", "psycopg", "redis", "sqlalchemy", "webdataset"):
-    if find_spec(_module.partition(".")[0]):
-        import_module(_module)

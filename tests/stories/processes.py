@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import threading
@@ -13,11 +12,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-_PATIENCE = 120.0
+from tests.fresh import FRESH
 
-_fresh = multiprocessing.get_context("forkserver")
-# Forking it takes milliseconds, and it holds nothing of what a test has opened.
-_fresh.set_forkserver_preload(["tests.stories.acts"])
+_PATIENCE = 120.0
 
 
 def in_process(act: Callable[..., Any], *args: Any) -> Any:
@@ -35,8 +32,8 @@ def everywhere(
 @contextmanager
 def at_work(act: Callable[..., Any], *args: Any) -> Iterator[BaseProcess]:
     """Let a fresh process begin a function; it is killed at the end of the block."""
-    ear, mouth = _fresh.Pipe(duplex=False)
-    process = _fresh.Process(target=_begin, args=(mouth, os.environ["ATDATA_HOME"], act, args))
+    ear, mouth = FRESH.Pipe(duplex=False)
+    process = FRESH.Process(target=_begin, args=(mouth, os.environ["ATDATA_HOME"], act, args))
     process.start()
     mouth.close()
     try:
@@ -56,13 +53,13 @@ def _begin(mouth: Connection, home: str, act: Callable[..., Any], args: tuple[An
 
 
 def _in_processes(count: int, act: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
-    barrier = _fresh.Barrier(count)
+    barrier = FRESH.Barrier(count)
     home = os.environ["ATDATA_HOME"]
     with ExitStack() as stack:
         ears = []
         for _ in range(count):
-            ear, mouth = _fresh.Pipe(duplex=False)
-            process = _fresh.Process(target=_report, args=(mouth, home, barrier, act, args))
+            ear, mouth = FRESH.Pipe(duplex=False)
+            process = FRESH.Process(target=_report, args=(mouth, home, barrier, act, args))
             process.start()
             stack.callback(process.join)
             stack.callback(process.kill)

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.fresh import run_main
 
 import atdata
+from atdata.cli import main
 from atdata.index import Index
 from atdata.stores import LocalDiskStore
 
@@ -34,13 +36,8 @@ class Note:
 @pytest.fixture
 def run() -> Run:
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ["atdata", *map(str, arguments)]
+        return run_main(main, words, {**os.environ, **environment})
 
     return run
 

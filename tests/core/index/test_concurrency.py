@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.backends.processes import start
 from tests.core.index.kinds import Note, changed, notes, points, unique_name
+from tests.fresh import Script
 
 from atdata import Dataset, Index, LocalDiskStore, load_dataset
 from atdata.errors import ConflictError, NotFoundError
@@ -68,12 +67,10 @@ while True:
 
 def together(script: str, path: Path, count: int) -> list[list[str]]:
     """Run a script in several processes that begin at one moment; the lines each one printed."""
-    children = [start(script, path, number) for number in range(count)]
+    children = [Script(script, path, number) for number in range(count)]
     for child in children:
-        assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
     for child in children:
-        assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
     printed = [child.communicate()[0].split() for child in children]
@@ -141,14 +138,12 @@ def test_k6_one_index_serves_many_threads(index: Index) -> None:
 
 
 def kill_at_random(path: Path, seconds: float) -> None:
-    child = start(WRITE_FOREVER, path, 0)
-    assert child.stdout is not None
-    assert child.stdin is not None
+    child = Script(WRITE_FOREVER, path, 0)
     assert child.stdout.readline() == "ready\n"
     child.stdin.write("\n")
     child.stdin.flush()
     time.sleep(seconds)
-    child.send_signal(signal.SIGKILL)
+    child.kill()
     child.communicate()
 
 

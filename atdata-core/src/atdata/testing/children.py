@@ -1,4 +1,4 @@
-"""Other processes for the kits: started anew, talked to, and killed."""
+"""Other processes for the kits: started fresh, talked to, and killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 _PATIENCE = 180.0
-_spawning = multiprocessing.get_context("spawn")
+# Forked from a server that tests can let import what theirs need: an interpreter of its own takes
+# a second to be there. Some systems have no such server.
+_HAS_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
+_fresh: Any = multiprocessing.get_context("forkserver" if _HAS_SERVER else "spawn")
 
 Tell = Callable[[Any], None]
 
@@ -50,8 +53,9 @@ class Child:
 @contextmanager
 def child(function: Callable[..., None], *args: Any) -> Iterator[Child]:
     """Run ``function(tell, *args)`` in a fresh process for as long as the block runs."""
-    ours, theirs = _spawning.Pipe(duplex=False)
-    process = _spawning.Process(target=_report, args=(theirs, function, args))
+    ours, theirs = _fresh.Pipe(duplex=False)
+    environment = dict(os.environ)
+    process = _fresh.Process(target=_report, args=(theirs, environment, function, args))
     process.start()
     theirs.close()
     one = Child(process, ours)
@@ -71,7 +75,7 @@ def elsewhere(function: Callable[..., Any], *args: Any) -> Any:
 
 def everywhere(count: int, function: Callable[..., Any], *args: Any) -> list[Any]:
     """Return what a function returns in several processes that call it at the same moment."""
-    barrier = _spawning.Barrier(count)
+    barrier = _fresh.Barrier(count)
     with ExitStack() as stack:
         call = (_tell_result, _after_barrier, (barrier, function, args))
         children = [stack.enter_context(child(*call)) for _ in range(count)]
@@ -95,7 +99,16 @@ def in_fork(function: Callable[[], bool]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def _report(connection: Connection, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+def _report(
+    connection: Connection,
+    environment: dict[str, str],
+    function: Callable[..., None],
+    args: tuple[Any, ...],
+) -> None:
+    # The server has that of the moment it was started.
+    os.environ.clear()
+    os.environ.update(environment)
+
     def tell(told: Any) -> None:
         connection.send((True, told))
 
