@@ -40,7 +40,7 @@ def demo(session: nox.Session) -> None:
     session.run("atdata", "demo", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["checks"])
 def build(session: nox.Session) -> None:
     """Make wheels and sdists of all distributions in dist, check, install and use them."""
     session.install("-c", "constraints.txt", *nox.project.dependency_groups(PROJECT, "build"))
@@ -81,7 +81,7 @@ def torch(session: nox.Session) -> None:
     session.run("pytest", "-m", "torch", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["checks"])
 def lint(session: nox.Session) -> None:
     """Check style, format and the layers of imports."""
     session.install("-c", "constraints.txt", *nox.project.dependency_groups(PROJECT, "lint"))
@@ -90,7 +90,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-cache", env={"PYTHONPATH": ":".join(SOURCES)})
 
 
-@nox.session
+@nox.session(tags=["checks"])
 def types(session: nox.Session) -> None:
     """Check types: mypy on everything, pyright on what users would write."""
     install(session, "test", "types")
@@ -100,7 +100,7 @@ def types(session: nox.Session) -> None:
     session.run("pytest", "tests/core/index/test_stubs.py", "-k", "type_check")
 
 
-@nox.session
+@nox.session(tags=["checks"])
 def docs(session: nox.Session) -> None:
     """Build the documentation; a broken link or reference is an error."""
     install(session, "docs")

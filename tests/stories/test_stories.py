@@ -172,7 +172,7 @@ def test_a_private_place_is_read_with_the_keys_of_the_store_alone(
         assert place.elsewhere(acts.load, "secret") == acts.expected(3)
         if place.store_name == "s3":
             if "moto" not in request.node.name:
-                assert place.elsewhere(acts.read_url, url, None) == "StorageError"
+                assert place.elsewhere(acts.read_url, url, None) == "AuthenticationError"
         elif os.getuid() == 0 and place.is_shared:
             root = Path(url).parents[1]
             root.chmod(0o700)
