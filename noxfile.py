@@ -74,6 +74,43 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "--numprocesses=auto", "--dist=worksteal", *chosen, *session.posargs)
 
 
+# What reads, writes, keeps an index in a file and is typed; some of it on every system.
+STORING = ("tests/portable", "tests/core/stores/test_disk.py", "tests/core/stores/test_disk_kit.py")
+READING = ("tests/core/dataset/test_iteration.py", "tests/core/shards/test_large.py")
+USING = (
+    "tests/core/stores/test_disk_links.py",
+    "tests/core/index/test_write.py",
+    "tests/core/index/test_default.py",
+    "tests/core/cli/test_commands.py",
+    "tests/backends/test_sqlite.py",
+)
+SYSTEMS = {
+    "macos": (*STORING, *READING),
+    "windows": (*STORING, *READING, *USING),
+    "bare": STORING,
+}
+# Names and pipes that Windows does not have, links that only open folders are safe from, and which
+# way a file is read that has another where there is no preadv.
+LEFT_OUT = (
+    "odd_names",
+    "never_waited_for",
+    "come_and_go",
+    "by_their_outlines",
+    "while_it_is_read_is_truncated",
+)
+
+
+@nox.session(tags=["checks"])
+def portable(session: nox.Session) -> None:
+    """Run tests of the core without the calls that macOS or Windows lack; see tests/portable."""
+    install(session, "test")
+    site = str(Path("tests/portable/site").resolve())
+    chosen = ("-m", "not slow and not server", "-k", f"not ({' or '.join(LEFT_OUT)})")
+    for system, tests in SYSTEMS.items():
+        env = {"ATDATA_TEST_SYSTEM": system, "PYTHONPATH": site}
+        session.run("pytest", "--numprocesses=auto", *chosen, *tests, *session.posargs, env=env)
+
+
 @nox.session(python="3.11")
 def torch(session: nox.Session) -> None:
     """Run the tests that need torch."""

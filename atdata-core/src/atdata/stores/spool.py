@@ -21,6 +21,7 @@ _SYNCED_AT_ONCE = 8 << 20
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 # Windows neither moves nor removes a file that is open.
 OPEN_FILES_STAY = os.name == "nt"
+_IN_USE = (PermissionError,) if OPEN_FILES_STAY else ()
 
 
 class SpoolFile:
@@ -126,7 +127,7 @@ class SpoolFile:
                     self._syncing.join()
                 self._file.close()
             finally:
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError, *_IN_USE):
                     folder.unlink(self._base)
 
     def __getattr__(self, name: str) -> Any:
@@ -168,7 +169,7 @@ def remove(folder: Folder, name: str) -> None:
                 folder.unlink(name)
                 return
         # Nor can it be removed here while its writer has it open.
-        with suppress(PermissionError):
+        with suppress(*_IN_USE):
             folder.unlink(name)
 
 
