@@ -16,22 +16,49 @@ HEAVY = [
     *["atdata_sqlite", "atdata_redis", "atdata_postgres", "atdata_s3", "atdata_atmosphere"],
 ]
 
-SCRIPT = """
-import sys, time
-import numpy
-before = time.perf_counter()
-import atdata
-took = time.perf_counter() - before
-print(f"{took * 1000:.0f} ms", *sys.modules)
-"""
+# What only some processes need, which is therefore imported when it is used.
+LATE = [
+    *["atdata.dataset", "atdata.shards", "atdata.stores", "atdata.index", "atdata.trust"],
+    *["atdata.plugins", "atdata.protocols", "atdata.cli", "atdata.testing", "atdata.hookspecs"],
+]
+LATER = ["atdata.plugins.doctor", "atdata.index.copying", "atdata.index.stubs", "atdata.cli"]
 
 
-def test_importing_atdata_imports_nothing_heavy() -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
-    ).stdout.split()
-    print("import atdata:", *found[:2])
-    assert set(HEAVY) & set(found) == set()
+def loaded_by(code: str) -> set[str]:
+    """Return the modules that a fresh interpreter has after some code."""
+    program = f"import sys, numpy\n{code}\nprint(*sys.modules)"
+    return {
+        *subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.split()
+    }
+
+
+def test_importing_atdata_imports_what_defines_samples_and_lenses_and_nothing_else() -> None:
+    found = loaded_by("import atdata")
+    assert set(HEAVY) & found == set()
+    assert set(LATE) & found == set()
+    assert {"json", "hashlib", "tempfile", "urllib.parse", "ipaddress"} & found == set()
+
+
+def test_opening_an_index_and_reading_import_no_module_for_other_work() -> None:
+    found = loaded_by("import atdata\natdata.Index(provider='memory')\natdata.Dataset('a.tar')")
+    assert {*LATER, "webdataset", "pyarrow", "pandas", "torch"} & found == set()
+
+
+def test_a_module_is_there_by_its_name_alone() -> None:
+    code = "import atdata\natdata.plugins.names('data store')\natdata.index.Key\natdata.lens"
+    assert "atdata.plugins" in loaded_by(code)
+
+
+def test_the_decorator_stays_the_one_called_lens_whatever_is_imported() -> None:
+    assert atdata.lens is __import__("atdata.lens").lens
+    loaded_by("import atdata.dataset, atdata.lens\nassert callable(atdata.lens)")
+
+
+def test_all_names_are_listed_before_they_are_used() -> None:
+    assert {*atdata.__all__, "index", "plugins"} <= {*dir(atdata)}
+    assert atdata.LocalIndex is atdata.Index
 
 
 def test_every_public_name_is_there() -> None:

@@ -12,7 +12,6 @@ from atdata import plugins
 from atdata.dataset import Dataset, as_source
 from atdata.dataset.braces import as_patterns
 from atdata.errors import InvalidNameError, NotFoundError, SampleTypeError
-from atdata.index.copying import Recipient
 from atdata.index.datasets import DatasetRegistry
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.leftovers import SILENCE, Leftovers, delete_leftovers, find_leftovers
@@ -29,13 +28,13 @@ from atdata.index.opening import (
 from atdata.index.pending import PendingWrite
 from atdata.index.references import LOCAL, Reference, check_schema_ref
 from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
-from atdata.index.stubs import StubFolder
 from atdata.index.writing import Written, discard, write_elsewhere, write_splits
 from atdata.stores import Cut, DataStore
 from atdata.trust import has_secret, redacted
 
 if TYPE_CHECKING:
     from atdata.index.provider import IndexProvider, Op
+    from atdata.index.stubs import StubFolder
     from atdata.index.writing import Samples
     from atdata.protocols import AbstractDataStore, AbstractIndex
 
@@ -75,7 +74,11 @@ class Index:
         self._schemas = SchemaRegistry(self._provider)
         self._data_store = check_store(data_store)
         self._own_store = own_store(provider, given) if data_store is None else None
-        self._stubs = StubFolder(stub_dir) if auto_stubs else None
+        self._stubs: StubFolder | None = None
+        if auto_stubs:
+            from atdata.index.stubs import StubFolder
+
+            self._stubs = StubFolder(stub_dir)
         self.types = TypeNamespace()
 
     @property
@@ -271,6 +274,8 @@ class Index:
             CorruptDataError: a shard, which it names, is not the one that was written.
             StorageError: a shard cannot be read or stored.
         """
+        from atdata.index.copying import Recipient
+
         store = self._store() if shards else None
         recipient = Recipient(self._provider, self._datasets, self._schemas, store)
         if not history:

@@ -7,10 +7,14 @@ from any thread; a forked process inherits what its parent discovered.
 
 from __future__ import annotations
 
-from atdata.plugins.doctor import diagnose
+from typing import TYPE_CHECKING, Any
+
 from atdata.plugins.installed import Finding, Plugin
 from atdata.plugins.loading import Kind, PluginWarning, Registration, register_commands, rescan
 from atdata.plugins.lookup import load, names, official_module, problems
+
+if TYPE_CHECKING:
+    from atdata.plugins.doctor import diagnose
 
 __all__ = [
     "Finding",
@@ -26,3 +30,11 @@ __all__ = [
     "register_commands",
     "rescan",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "diagnose":
+        from atdata.plugins.doctor import diagnose
+
+        return diagnose
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
