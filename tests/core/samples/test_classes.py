@@ -8,20 +8,25 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
+import enum
 import inspect
 import pickle
 import subprocess
 import sys
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import attrs
 import msgpack
 import numpy as np
+import pydantic
+import pydantic.dataclasses
 import pytest
 from numpy.typing import NDArray
 
-from atdata import Packable, PackableSample, packable
+from atdata import DictSample, Packable, PackableSample, packable
 from atdata.errors import FieldError, SampleTypeError
 from atdata.samples.arrays import array_to_bytes
 
@@ -103,7 +108,9 @@ def test_a_decorated_class_keeps_its_name_doc_and_annotations() -> None:
         "label": "str",
         "tags": "list[str]",
     }
-    assert repr(Image(np.zeros(1))) == "Image(image=array([0.]), label='none', tags=[])"
+    assert repr(Image(np.zeros(1))) == (
+        "Image(image=<float64 array of shape (1,)>, label='none', tags=[])"
+    )
 
 
 def test_what_webdataset_writes_has_a_key_and_packed_bytes() -> None:
@@ -424,3 +431,85 @@ def test_samples_unpickle_in_another_process() -> None:
         check=True,
     ).stdout
     assert shown.split() == [b"cat", b"15.0"]
+
+
+def kinds() -> dict[str, Any]:
+    """Return a class of each kind that cannot be a sample type, by what is wrong with it."""
+
+    class Numbered(enum.Enum):
+        pass
+
+    class Holds(typing.Protocol):
+        n: int
+
+    class Model(pydantic.BaseModel):
+        n: int
+
+    class Pair(typing.NamedTuple):
+        n: int
+
+    class Keyed(typing.TypedDict):
+        n: int
+
+    class Uninitialised(PackableSample):
+        n: int
+
+    class Otherwise:
+        n: int
+
+        def __init__(self, other: int) -> None:
+            self.n = other
+
+    class Untyped(DictSample):
+        n: int
+
+    extended = [list, int, Exception, np.ndarray]
+    return {
+        "is an enum": Numbered,
+        "is a protocol": Holds,
+        "is a pydantic model": Model,
+        "extends tuple, whose own content": Pair,
+        "extends dict, whose own content": Keyed,
+        "has no __init__": dataclasses.dataclass(init=False)(Uninitialised),
+        "an __init__ that does not take its fields": Otherwise,
+        "extends DictSample": Untyped,
+        **{f"extends {base.__name__}": type("Odd", (base,), {}) for base in extended},
+    }
+
+
+@pytest.mark.parametrize("wrong", kinds())
+def test_a_class_that_cannot_be_made_of_its_fields_is_refused_with_a_remedy(wrong: str) -> None:
+    with pytest.raises(SampleTypeError, match=f"{wrong}.*cannot be a sample type; ."):
+        packable(kinds()[wrong])
+
+
+@pytest.mark.parametrize("options", [{"slots": True}, {"frozen": True}, {"kw_only": True}, {}])
+def test_a_dataclass_of_any_options_is_a_sample_type(options: dict[str, Any]) -> None:
+    @packable
+    @dataclasses.dataclass(**options)
+    class Made:
+        n: int
+        text: str = "a"
+
+    made: Any = Made
+    assert made.from_bytes(made(n=1).packed) == made(n=1)
+
+
+def test_classes_of_attrs_and_dataclasses_of_pydantic_are_sample_types() -> None:
+    @packable
+    @attrs.define
+    class Defined:
+        n: int
+        x: NDArray[Any]
+
+    @packable
+    @pydantic.dataclasses.dataclass
+    class Checked:
+        n: int
+
+    defined: Any = Defined
+    checked: Any = Checked
+    sample = defined(1, np.zeros(3))
+    assert defined.from_bytes(sample.packed) == sample
+    assert "x=<float64 array of shape (3,)>" in repr(sample)
+    assert checked.from_bytes(checked(1).packed) == checked(1)

@@ -13,6 +13,7 @@ from atdata.samples.arrays import array_to_bytes, is_equal
 from atdata.samples.codec import describe, unpack_map
 from atdata.samples.fields import Mismatch, plain
 from atdata.samples.keys import new_key
+from atdata.samples.showing import shown_sample
 from atdata.samples.weights import check_weight, weigh
 
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
@@ -143,7 +144,7 @@ class DictSample:
         return [*super().__dir__(), *self._data]
 
     def __repr__(self) -> str:
-        return f"DictSample({', '.join(f'{k}={_shown(v)}' for k, v in self._data.items())})"
+        return shown_sample(type(self).__name__, self._data.items(), len(self._data))
 
 
 def _stored(name: str, value: Any) -> Any:
@@ -153,7 +154,3 @@ def _stored(name: str, value: Any) -> Any:
         return array_to_bytes(value)
     except FieldError as error:
         raise FieldError(f"DictSample[{name!r}]: {error}", field=name, **error.details) from None
-
-
-def _shown(value: Any) -> str:
-    return f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)

@@ -14,10 +14,12 @@ from typing import Any, Generic, Self, TypeVar, cast, dataclass_transform, get_t
 from atdata.errors import SampleTypeError
 from atdata.samples.annotations import parse_annotation
 from atdata.samples.arrays import is_equal
+from atdata.samples.classes import check_class, check_construction
 from atdata.samples.codec import Codec, Field
 from atdata.samples.fields import Array
 from atdata.samples.identifiers import why_not_field, why_not_together, why_not_type
 from atdata.samples.keys import new_key
+from atdata.samples.showing import shown_sample
 
 T = TypeVar("T")
 
@@ -43,6 +45,8 @@ class PackableSample:
         # A generated __eq__ would compare arrays with ==, whose truth value is an error.
         if "__eq__" not in cls.__dict__:
             cls.__eq__ = PackableSample.__eq__  # type: ignore[method-assign]
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = _written_repr(cls)  # type: ignore[method-assign]
         if not hasattr(cls.__post_init__, _MADE_GOOD):
             cls.__post_init__ = _after_arrays(cls.__post_init__)  # type: ignore[method-assign]
 
@@ -98,6 +102,12 @@ class PackableSample:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        """Show the fields, arrays and bytes by their size and what is long by its beginning."""
+        fields = [field.name for field in dataclasses.fields(self) if field.repr]  # type: ignore[arg-type]
+        values = ((name, getattr(self, name, "?")) for name in fields)
+        return shown_sample(type(self).__qualname__, values, len(fields))
+
 
 @dataclass_transform()
 def packable(cls: type[T]) -> type[T]:
@@ -107,10 +117,12 @@ def packable(cls: type[T]) -> type[T]:
     ``__post_init__`` of the class keep working. It can be viewed from ``DictSample``.
 
     Raises:
-        SampleTypeError: a field's type or name is not supported, or the class is generic.
+        SampleTypeError: a field's type or name is not supported, or the class is generic, or
+            of a kind that holds or takes something else than its fields.
     """
     if not isinstance(cls, type):
         raise SampleTypeError(f"@packable decorates a class, not {cls!r:.80}")
+    check_class(cls)
     sample_type: type[T] = (
         _as_dataclass(cls) if issubclass(cls, PackableSample) else _with_base(cls)
     )
@@ -137,7 +149,7 @@ def _with_base(cls: Any) -> Any:
     if not hasattr(cls, "__post_init__"):
         # The generated __init__ calls one only if it is there by now.
         cls.__post_init__ = PackableSample.__post_init__
-    cls = _as_dataclass(cls, eq=False)
+    cls = _as_dataclass(cls, eq=False, repr=False)
     namespace: dict[str, Any] = {
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
@@ -149,7 +161,8 @@ def _with_base(cls: Any) -> Any:
     }
     # Defined by the class, they win over those of PackableSample, which the base would lose to.
     for name in ("__eq__", "__hash__"):
-        if name in cls.__dict__ and not _is_generated(cls.__dict__[name]):
+        own = cls.__dict__.get(name)
+        if own is not None and not _is_generated(own) and not _is_of_attrs(own):
             namespace[name] = cls.__dict__[name]
     return type(cls)(cls.__name__, (cls, PackableSample), namespace)
 
@@ -173,10 +186,31 @@ def _after_arrays(own: Callable[..., None]) -> Callable[..., None]:
     return post_init
 
 
+def _written_repr(cls: type) -> Callable[[Any], str]:
+    """Find the ``__repr__`` that a person wrote, at the latest that of PackableSample."""
+    found = (base.__dict__.get("__repr__") for base in cls.__mro__)
+    written = (own for own in found if own is not None and not _is_generated_repr(own))
+    return cast("Callable[[Any], str]", next(written))
+
+
+def _is_generated_repr(function: Any) -> bool:
+    # Dataclasses wrap theirs, against recursion.
+    return _is_generated(getattr(function, "__wrapped__", None)) or _is_of_attrs(function)
+
+
 def _is_generated(function: object) -> bool:
     """Whether a method was written by ``dataclasses`` and not by a person."""
+    return _file_of(function) == "<string>"
+
+
+def _is_of_attrs(function: object) -> bool:
+    """Whether a method was written by ``attrs``, whose ``__init__`` may convert and check."""
+    return _file_of(function).startswith("<attrs generated")
+
+
+def _file_of(function: object) -> str:
     code = getattr(function, "__code__", None)
-    return code is not None and code.co_filename == "<string>"
+    return "" if code is None else code.co_filename
 
 
 def _prepare(cls: type, local_names: Mapping[str, Any] | None) -> Codec:
@@ -184,6 +218,8 @@ def _prepare(cls: type, local_names: Mapping[str, Any] | None) -> Codec:
         raise SampleTypeError(f"{cls.__name__} is not a sample type; decorate it with @packable")
     if Generic in cls.__mro__:
         raise SampleTypeError(f"{cls.__name__} is generic; a sample type has fixed field types")
+    check_class(cls)
+    check_construction(cls, [field.name for field in dataclasses.fields(cls) if field.init])
     codec = Codec(cls.__name__, _fields_of(cls, local_names))
     setattr(cls, _BUILDER, Builder(cls))
     setattr(cls, _CODEC, codec)
