@@ -31,6 +31,7 @@ from atdata.index.unreadable import first_readable, report, unreadable
 from atdata_redis.addresses import Address, check_client
 from atdata_redis.durability import warn_if_volatile
 from atdata_redis.failures import foreign
+from atdata_redis.late_keys import LateKeys
 from atdata_redis.old_keys import old_records
 from atdata_redis.scripts import COMMIT, SCAN
 from atdata_redis.server import Server
@@ -40,6 +41,8 @@ Row = tuple[bytes, bytes | None]
 
 FORMAT: Final = 1
 DEFAULT_PREFIX: Final = "atdata"
+# What earlier releases write.
+_OLD_KINDS: Final = frozenset({"dataset", "revision", "cid", "schema"})
 # Longer than any client goes on sending one commit again.
 _REMEMBERED_SECONDS: Final = 600
 _NO_LIMIT: Final = -1
@@ -79,6 +82,7 @@ class RedisProvider(IndexProvider):
         self._address = Address(options) if redis is None else None
         client = check_client(redis) if self._address is None else self._address.connect()
         self._server = Server(client, is_owned=redis is None)
+        self._late = LateKeys(self._server)
         self._stem = f"{{{prefix}}}:".encode()
         try:
             self._prepare()
@@ -102,8 +106,9 @@ class RedisProvider(IndexProvider):
     def get(self, key: Key) -> bytes:
         """Do as `IndexProvider.get` says."""
         check_key(key)
-        bodies, _ = self._keys_of(key.kind)
-        body: bytes | None = self._server.command("HGET", bodies, _member(key))
+        body = self._get(key)
+        if body is None and self._finds_late(key.kind):
+            body = self._get(key)
         if body is None:
             raise NotFoundError(f"no record {key!r} in the index at {self.location}", key=key)
         return body
@@ -119,6 +124,26 @@ class RedisProvider(IndexProvider):
     ) -> list[tuple[Key, bytes]]:
         """Do as `IndexProvider.scan` says."""
         check_scan(kind, name, after, limit)
+        if name is None and after is None:
+            self._finds_late(kind)
+        found = self._scan(kind, name, after, limit, reverse=reverse)
+        if name is not None and after is None and not found and self._finds_late(kind):
+            found = self._scan(kind, name, after, limit, reverse=reverse)
+        return found
+
+    def _get(self, key: Key) -> bytes | None:
+        bodies, _ = self._keys_of(key.kind)
+        body: bytes | None = self._server.command("HGET", bodies, _member(key))
+        return body
+
+    def _finds_late(self, kind: str) -> bool:
+        """Tell whether an earlier release has written something since, which is there now."""
+        is_old = self.prefix == DEFAULT_PREFIX and kind in _OLD_KINDS
+        return is_old and self._late.look(self)
+
+    def _scan(
+        self, kind: str, name: str | None, after: Key | None, limit: int | None, *, reverse: bool
+    ) -> list[tuple[Key, bytes]]:
         least, most = _range(name, after, reverse=reverse)
 
         def fetch(size: int | None) -> list[Row]:

@@ -152,7 +152,7 @@ class LocalDatasetEntry:
     def write_to(self, redis: Any) -> None:
         """Store the entry in Redis as earlier releases did, in place of one with the same CID.
 
-        An index does not see it there, except when it is made in that database later.
+        An index in that database takes it over when it looks for what it has not.
         """
         key = f"{ENTRY_KEY}{self.cid}"
         with redis.pipeline() as pipeline:
