@@ -90,8 +90,9 @@ class Exchange:
             body = b"%x\r\n%b\r\n" % (len(body), body)
         if self.server.chunked:
             body += b"0\r\n\r\n"
-        self.send(body[:stop])
+        # Before it is sent: a client may look once it has it.
         self.server.sent += len(body[:stop])
+        self.send(body[:stop])
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""

@@ -11,15 +11,10 @@ from tests.sample_types import Item, items
 from tests.shard_files import write_shards
 from tests.web_server import Web, serving
 
-from atdata import Dataset, load_dataset, retries
+from atdata import Dataset, load_dataset
 from atdata.errors import NoDataFilesError, ShardNotFoundError, StorageError
 
 SHARDS = "part-{0000..0002}.tar"
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
 
 
 @pytest.fixture

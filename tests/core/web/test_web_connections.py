@@ -125,16 +125,16 @@ def test_threads_read_at_once(server: FileServer) -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_child_has_connections_of_its_own(server: FileServer) -> None:
-    assert is_right(server.url)
     with WebStream(f"{server.url}/a.tar", "a.tar") as begun:
         first = begun.read(1000)
+        assert is_right(server.url)
         with multiprocessing.get_context("fork").Pool(2) as pool:
             found = pool.map_async(is_right, [server.url] * 6).get(timeout=60)
         assert found == [True] * 6
         assert first + begun.read() == DATA
     assert is_right(server.url)
-    # One here, and one in each child.
-    assert server.connections == 3
+    # Two here, and one in each child.
+    assert server.connections == 4
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
