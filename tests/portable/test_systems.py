@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 from multiprocessing import get_context
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+BACKENDS = ("sqlite", "redis", "postgres", "s3", "atmosphere")
 SITE = Path(__file__).parent / "site"
 LINUX = {"preadv", "posix_fadvise", "sched_getaffinity"}
 POSIX = {"fork", "register_at_fork", "getuid", "O_NOFOLLOW", "O_DIRECTORY", "fchmod"}
@@ -51,11 +53,26 @@ def test_what_is_meant_to_be_missing_is_missing_here_and_in_other_processes() ->
         assert pool.apply(missing) == expected
 
 
+def import_all() -> None:
+    """Import every module of every distribution; what cannot be is an error."""
+    for distribution in ("atdata", *(f"atdata_{name}" for name in BACKENDS)):
+        package = importlib.import_module(distribution)
+        for module in pkgutil.walk_packages(package.__path__, f"{distribution}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+
+
+CODE = """
+from tests.portable.test_systems import MISSING, import_all, missing
+import_all()
+print(missing() == MISSING[{!r}])
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="others lack what they lack")
 @pytest.mark.parametrize("system", MISSING)
-def test_each_system_can_be_had(system: str) -> None:
-    code = "from tests.portable.test_systems import missing; print(missing() == MISSING[SYSTEM])"
-    code = code.replace("missing;", "MISSING, missing;").replace("SYSTEM]", f"{system!r}]")
+def test_each_system_can_be_had_and_imports_everything(system: str) -> None:
+    code = CODE.format(system)
     paths = [str(SITE), str(Path(__file__).parents[2])]
     env = {**os.environ, "ATDATA_TEST_SYSTEM": system, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=False)
