@@ -310,6 +310,14 @@ def test_what_came_meanwhile_is_not_overwritten(store: Any, size: int) -> None:
     assert [left.kind for left in store.leftovers("mine", "t0ken")] == ["shard"]
 
 
+@pytest.mark.parametrize("prefix", ["x" * 2000, "a\0b", "a\ud800", "../a", "a\x01/"], ids=ascii)
+def test_below_a_prefix_that_no_key_has_there_is_nothing(store: Any, prefix: str) -> None:
+    """Such a one may stand in the record of a write that somebody made up."""
+    put(store, "a.tar", b"data")
+    assert list(store.list(prefix)) == []
+    assert list(store.leftovers(prefix, "t0ken")) == []
+
+
 class Hurried:
     """A file that lets something happen when its upload begins."""
 

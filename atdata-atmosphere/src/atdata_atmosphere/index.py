@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from atdata.dataset import Dataset
 from atdata.errors import FieldError, InvalidNameError, SampleTypeError
-from atdata.index.names import check_dataset_name
+from atdata.index.names import check_dataset_name, looked_up
 from atdata.index.references import Kind, Reference
 from atdata.samples import Schema
 from atdata_atmosphere.blobs import PDSBlobStore
@@ -193,6 +193,7 @@ class AtmosphereIndex:
             urls, network=self._client.network, allow=self._allow, expected=expected
         )
 
+    @looked_up
     def _find(self, ref: str, kind: Kind) -> RepoRecord:
         if ref.startswith("at://"):
             return self._client.read_record(ref)

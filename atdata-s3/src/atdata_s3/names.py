@@ -64,6 +64,11 @@ def check_bucket(bucket: str) -> None:
         raise InvalidNameError(f"{shown!r:.300} is not the name of a bucket", bucket=shown)
 
 
+def can_begin_key(text: str) -> bool:
+    """Tell whether any object that can be reached may have a key that begins so."""
+    return _is_key(f"{text}x")
+
+
 def _is_key(key: str) -> bool:
     try:
         fits = 0 < len(key.encode()) <= _LONGEST_KEY

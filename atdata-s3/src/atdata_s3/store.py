@@ -17,7 +17,7 @@ from atdata.stores.store import DEFAULT_MAXCOUNT, DEFAULT_MAXSIZE, DataStore, Le
 from atdata_s3.access import Access, Credentials, make_access, server_of
 from atdata_s3.clients import client_of, remember
 from atdata_s3.failures import ask
-from atdata_s3.names import S3Object, check_bucket
+from atdata_s3.names import S3Object, can_begin_key, check_bucket
 from atdata_s3.patterns import pages
 from atdata_s3.source import S3Source
 from atdata_s3.stream import ObjectStream
@@ -161,7 +161,9 @@ class S3DataStore(DataStore):
         return cast("str", ask(url, partial(sign, "get_object"), **arguments))
 
     def _pages(self, act: str, prefix: str) -> Iterator[Any]:
-        return pages(self._client, act, self._bucket, self._prefix + prefix)
+        start = self._prefix + prefix
+        # Prefixes may come from records of an index; servers answer these with errors.
+        return pages(self._client, act, self._bucket, start) if can_begin_key(start) else iter(())
 
     def _own(self, url: str) -> S3Object:
         if not url.startswith(f"s3://{self._bucket}/{self._prefix}"):

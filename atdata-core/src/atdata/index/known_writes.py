@@ -4,6 +4,10 @@ Others may write such records too, so none is believed beyond what it can prove.
 digest of a secret, of the store and of the prefix; only who began the write can have put that
 secret into its record. So no record can be made up that bears the token of shards which somebody
 else has written, whether in this index, in another one or in none.
+
+Nothing is put into the store for this: writers that may not delete would leave it there for good,
+and what is there before the commit tells nothing of what comes after it. So one thing remains: who
+reads an index while a write is under way can copy its secret, and put the record back later.
 """
 
 from __future__ import annotations
