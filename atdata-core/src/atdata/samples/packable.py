@@ -219,8 +219,8 @@ def _prepare(cls: type, local_names: Mapping[str, Any] | None) -> Codec:
     if Generic in cls.__mro__:
         raise SampleTypeError(f"{cls.__name__} is generic; a sample type has fixed field types")
     check_class(cls)
-    check_construction(cls, [field.name for field in dataclasses.fields(cls) if field.init])
     codec = Codec(cls.__name__, _fields_of(cls, local_names))
+    check_construction(cls, [field.name for field in dataclasses.fields(cls) if field.init])
     setattr(cls, _BUILDER, Builder(cls))
     setattr(cls, _CODEC, codec)
     return codec
