@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.sample_types import Item, items
+from tests.services.file_server import cut, file_server, status
 from tests.shard_files import write_shards
 from tests.web_server import Web, serving
 
@@ -64,6 +65,20 @@ def test_a_connection_that_breaks_off_is_an_error(web: Web, cut: int) -> None:
         list(ds)
     web.cut = None
     assert list(ds) == items(1000)
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_samples_come_once_each_whatever_breaks_off(tmp_path: Path, chunked: bool) -> None:
+    write_shards(tmp_path, items(3000), 1)
+    with file_server((tmp_path / "part-0000.tar").read_bytes()) as server:
+        server.chunked = chunked
+        faults = [status(503), cut(700_000), status(429, retry_after="0"), cut(0), cut(65_000)]
+        for ordered in (True, False):
+            server.faults.extend(faults)
+            ds = Dataset[Item](f"{server.url}/a.tar")
+            found = ds.ordered() if ordered else ds.shuffled()
+            assert sorted(found, key=lambda item: item.number) == items(3000)
+            assert not server.faults
 
 
 def test_a_server_that_is_not_there_is_a_storage_error() -> None:

@@ -13,6 +13,7 @@ from tests.core.web.conftest import DATA
 from tests.services.file_server import Exchange, Fault, FileServer, cut, file_server, status
 from tests.services.tls_server import make_certificate
 
+from atdata.dataset.remote import open_remote
 from atdata.dataset.web import WebStream, asking
 from atdata.errors import StorageError, UntrustedInputError
 from atdata.trust import addresses
@@ -182,6 +183,12 @@ def test_what_a_stranger_names_is_public_or_not_asked(server: FileServer, url: s
         read(url.format(port=port), public_only=True)
     assert "pass@" not in str(caught.value)
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("url", ["memory://a.tar", "file:///etc/passwd", "s3://bucket/a.tar"])
+def test_what_is_not_on_the_web_is_not_opened_as_public(url: str) -> None:
+    with pytest.raises(UntrustedInputError, match="shown is not opened"):
+        open_remote(url, "shown", public_only=True)
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:{port}/", "https://127.0.0.2:{port}/"])

@@ -8,26 +8,32 @@ from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from atdata import plugins
-from atdata.errors import PluginNotFoundError, ShardNotFoundError, StorageError
+from atdata.errors import (
+    PluginNotFoundError,
+    ShardNotFoundError,
+    StorageError,
+    UntrustedInputError,
+)
 
 _WEB = ("http", "https")
 
 
-def open_remote(url: str, shown: str, *, offset: int = 0, public_only: bool = False) -> IO[bytes]:
-    """Open a URL to be read once, from an offset to the end; errors call it ``shown``.
+def open_remote(url: str, shown: str, *, public_only: bool = False) -> IO[bytes]:
+    """Open a URL to be read once from start to end; errors call it ``shown``.
 
-    With ``public_only``, which is for web URLs that came from others, no server is asked that only
-    we can reach.
+    With ``public_only``, which is for web URLs that came from others, only servers that everyone
+    can reach are asked, over https.
 
     Raises:
         ShardNotFoundError: there is nothing there.
         StorageError: it cannot be read; reading the result may raise it too.
-        UntrustedInputError: a server may not be asked.
+        UntrustedInputError: a server may not be asked, or ``public_only`` is not on the web.
         PluginNotFoundError: no installed package opens such URLs.
     """
     if _scheme(url) in _WEB:
-        stream = _web().WebStream(url, shown, offset=offset, public_only=public_only)
-        return cast("IO[bytes]", stream)
+        return cast("IO[bytes]", _web().WebStream(url, shown, public_only=public_only))
+    if public_only:
+        raise UntrustedInputError(f"{shown} is not opened: it is not on the web", url=shown)
     if (kind := source_kind(_scheme(url))) is not None:
         return cast("IO[bytes]", kind.from_urls([url]).open_shard(url))
     system, path = find_system(url, shown)
