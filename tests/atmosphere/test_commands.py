@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.atmosphere.places import Feature, features, shard_of, somebody
 from tests.atmosphere.relay import relay_of
+from tests.fresh import run_main
 from tests.services.pds_server import Account, PdsServer
 
 import atdata
 from atdata.atmosphere import AtmosphereIndex, PDSBlobStore
+from atdata.cli import main
 from atdata.index.default import open_own
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,15 +38,7 @@ def run(pds_server: PdsServer) -> Run:
             "ATDATA_ALLOW_PRIVATE": "1",
             **environment,
         }
-        return subprocess.run(
-            [sys.executable, "-m", "atdata.cli", *words],
-            env={**os.environ, **settings},
-            input="",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run_main(main, ["atdata", *words], {**os.environ, **settings})
 
     return call
 
