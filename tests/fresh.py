@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+_PATIENCE = 300.0
+
 FRESH = multiprocessing.get_context("forkserver")
 FRESH.set_forkserver_preload(["tests.preloaded"])
 
@@ -71,9 +73,12 @@ def run_main(
         place = (os.getcwd(), dict(environment))
         process = FRESH.Process(target=_call, args=(main, words, place, outputs))
         process.start()
-        process.join()
+        process.join(_PATIENCE)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutError(f"{words} took more than {_PATIENCE:.0f} seconds")
         stdout, stderr = (output.read_text(encoding="utf-8") for output in outputs)
-    return subprocess.CompletedProcess(words, process.exitcode or 0, stdout, stderr)
+    return subprocess.CompletedProcess(words, process.exitcode, stdout, stderr)
 
 
 def _execute(
