@@ -50,7 +50,12 @@ JUNK = [
 ]
 
 
-@pytest.mark.parametrize("junk", JUNK, ids=str)
+def name_of(junk: Any) -> str:
+    name: str = junk[0] if isinstance(junk, tuple) else junk.name
+    return name
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=name_of)
 @pytest.mark.parametrize("at", [0, 1, 4])
 def test_junk_is_passed_over_and_counted(junk: Any, at: int) -> None:
     members: Members = [*_members(4)]
