@@ -152,7 +152,7 @@ def test_a_login_is_for_the_server_that_it_was_given_for(
 @pytest.mark.usefixtures("loopback_is_public")
 def test_a_public_server_does_not_lead_inside(server: FileServer, other: FileServer) -> None:
     server.faults.append(moved(f"{other.url}/b.tar"))
-    with pytest.raises(UntrustedInputError, match=r"127\.0\.0\.2, which is not a public address"):
+    with pytest.raises(UntrustedInputError, match=r"to 127\.0\.0\.2, which is not at a public"):
         read(f"{server.url}/a.tar")
     assert other.connections == 0
 

@@ -12,7 +12,7 @@ from atdata.dataset.web.address import Address
 from atdata.dataset.web.connections import send
 from atdata.dataset.web.failures import WEB_ERRORS, unreachable
 from atdata.dataset.web.proxies import Proxy, proxy_for
-from atdata.errors import StorageError
+from atdata.errors import StorageError, UntrustedInputError
 from atdata.trust import addresses_of, checked_origin, is_public
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ def ask(wanted: Wanted, headers: dict[str, str]) -> BaseHTTPResponse:
     """
     address, must_be_public = wanted.address, wanted.public_only
     for _ in range(REDIRECTS + 1):
-        if wanted.public_only:
-            checked_origin(address.origin, allow_private=False)
         response = _ask_once(wanted, address, headers, public_only=must_be_public)
         location = response.headers.get("location")
         if response.status not in _MOVED or location is None:
@@ -77,7 +75,7 @@ def _ask_once(
     proxy = proxy_for(address)
     failed: Exception = OSError("the host has no address")
     try:
-        for pinned in _ways(address, proxy, public_only=public_only):
+        for pinned in _ways(wanted, address, proxy) if public_only else [None]:
             try:
                 return send(address, headers, proxy=proxy, pinned=pinned)
             except (NewConnectionError, ConnectTimeoutError) as error:
@@ -88,15 +86,24 @@ def _ask_once(
     raise unreachable(failed, wanted.shown)
 
 
-def _ways(address: Address, proxy: Proxy | None, *, public_only: bool) -> list[str] | list[None]:
-    """Return the IP addresses to connect to, one after the other; None leaves that to others.
+def _ways(wanted: Wanted, address: Address, proxy: Proxy | None) -> list[str] | list[None]:
+    """Return the public IP addresses of a server, to connect to one after the other.
 
-    A proxy looks the host up itself, maybe to find another address than is found here.
+    A proxy looks the host up itself, maybe to find another address than is found here; None leaves
+    that to it.
     """
-    if not public_only:
-        return [None]
     try:
+        if wanted.public_only:
+            checked_origin(address.origin, allow_private=False)
         found = addresses_of(address.host, address.port, allow_private=False)
+    except UntrustedInputError:
+        if wanted.public_only:
+            raise
+        raise UntrustedInputError(
+            f"{wanted.shown} is redirected from a public server to {address.host}, which is not at "
+            "a public address; give the URL that it leads to if that is meant",
+            url=wanted.shown,
+        ) from None
     except OSError:
         if proxy is None:
             raise
