@@ -330,3 +330,19 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(store: LocalDiskStor
     with pytest.raises(StorageError, match=r"b/c\.tar cannot be written"):
         put(store, "b/c.tar")
     assert all_files(store) == ["a.tar", "b"]
+
+
+def test_a_spool_that_is_closed_is_not_put(store: LocalDiskStore) -> None:
+    with store.spool() as file:
+        file.write(b"data")
+    with pytest.raises(ValueError, match="closed file") as caught:
+        store.put("a.tar", file)
+    assert not isinstance(caught.value, InvalidNameError)
+    assert all_files(store) == []
+
+
+def test_a_url_that_is_no_path_is_refused(store: LocalDiskStore) -> None:
+    url = f"{store.root}/a\0b.tar"
+    for act in (store.open, store.delete, store.create_source([url]).open_shard):
+        with pytest.raises(InvalidNameError):
+            act(url)

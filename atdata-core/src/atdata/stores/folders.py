@@ -29,6 +29,8 @@ _NEEDED = {os.open, os.mkdir, os.stat, os.unlink, os.rename}
 HAS_HANDLES = bool(
     _NO_FOLLOW and _DIRECTORY and os.supports_dir_fd >= _NEEDED and os.scandir in os.supports_fd
 )
+# No open file has this number.
+_CLOSED = -1
 # Windows marks with this what stands for something elsewhere: a symbolic link or a junction.
 _SURROGATE = 0x2000_0000
 
@@ -71,8 +73,8 @@ class Folder:
             return Folder(path, None, self.mode)
         try:
             handle = os.open(name, _ENTER | _NO_FOLLOW, dir_fd=self._handle)
-        except NotADirectoryError:
-            self.look(name)
+        except OSError:
+            self._refuse_link(name)
             raise
         return Folder(path, handle, self.mode)
 
@@ -174,9 +176,9 @@ class Folder:
         return Folder(self.path, handle, self.mode)
 
     def close(self) -> None:
-        """Let go of the folder."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
+        """Let go of the folder, of which nothing can be had from then on."""
+        if self._handle is not None and self._handle != _CLOSED:
+            handle, self._handle = self._handle, _CLOSED
             os.close(handle)
 
     def __enter__(self) -> Self:
@@ -203,6 +205,7 @@ class Folder:
             os.close(handle)
 
     def _refuse_link(self, name: str) -> None:
+        # How a system answers that was not to follow a link differs.
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             self.look(name)
 

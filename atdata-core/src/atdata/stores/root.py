@@ -88,6 +88,8 @@ def translated(path: Path, verb: str) -> Iterator[None]:
     except AtdataError:
         raise
     except ValueError as error:
+        if verb == "written":
+            raise
         raise InvalidNameError(f"{str(path)!r:.300} is not a path: {error}") from error
     except OSError as error:
         raise _as_ours(error, path, verb) from error
