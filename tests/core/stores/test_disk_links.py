@@ -274,7 +274,7 @@ def check_listed(store: LocalDiskStore) -> None:
 
 @pytest.mark.parametrize("what", ["a folder", "a file", "the spool"])
 @pytest.mark.parametrize(
-    "rounds", [100, pytest.param(5000, marks=pytest.mark.slow)], ids=["few", "many"]
+    "rounds", [100, pytest.param(1000, marks=pytest.mark.slow)], ids=["few", "many"]
 )
 def test_links_that_come_and_go_lead_nowhere(
     store: LocalDiskStore, outside: Path, what: str, rounds: int
