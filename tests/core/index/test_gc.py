@@ -297,7 +297,8 @@ def test_a_copy_does_not_take_up_what_a_record_cannot_prove(
         with Index(path=tmp_path / "index.db", data_store=watched) as target:
             target.copy_from(other, "mine", shards=True)
             target.delete("mine")
-            forge(target, token_in(theirs), **{**found[0], "process": None, "secret": "x"})
+            silent = {"process": None, "seen": "2020-01-01T00:00:00+00:00", "secret": "x"}
+            forge(target, token_in(theirs), **{**found[0], **silent})
             copy = target.copy_from(other, "mine", shards=True)
     assert theirs not in copy.data_urls
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +13,17 @@ import pytest
 from numpy.typing import NDArray
 from tests.core.index.kinds import Note, Point, changed, notes
 
-from atdata import Index, PackableSample, Schema, load_dataset, packable
+from atdata import Dataset, Index, PackableSample, Schema, load_dataset, packable
 from atdata.errors import (
     AtdataError,
     ConflictError,
     CorruptDataError,
     FieldError,
     SchemaError,
+    UnreadableRecordWarning,
 )
 from atdata.index import IndexProvider, Key, Put
+from atdata.index.names import MAX_VERSION_LENGTH
 from atdata.samples.schema import MAX_DEPTH
 
 
@@ -194,3 +197,31 @@ def test_a_record_at_odds_with_its_key_is_corrupt(index: Index, record: dict[str
 def test_metadata_of_a_schema_must_be_json(index: Index) -> None:
     with pytest.raises(FieldError, match="Note"):
         index.publish_schema(Note, metadata={"a": b"x"})
+
+
+LAST = f"1.0.{'9' * (MAX_VERSION_LENGTH - 4)}"
+
+
+@pytest.mark.parametrize("body", [{}, {"name": "Note", "version": LAST, "fields": []}], ids=str)
+def test_a_version_that_none_can_follow_is_in_nobodys_way(
+    index: Index, body: dict[str, Any]
+) -> None:
+    index.provider.commit([Put(Key("schema", "Note", LAST), json.dumps(body).encode())])
+    with _reported(not body):
+        assert index.publish_schema(Note).endswith("Note@1.0.0")
+    assert index.publish_schema(changed(text=int)).endswith("Note@1.0.1")
+    assert index.add_entry(Dataset[Note]("a.tar"), name="mine").schema_ref.endswith("Note@1.0.0")
+
+
+def test_without_a_version_the_highest_that_can_be_read_is_got(index: Index) -> None:
+    index.publish_schema(Note, version="1.2.3")
+    index.provider.commit([Put(Key("schema", "Note", "2.0.0"), b"{}")])
+    with _reported(True):
+        assert index.get_schema("Note")["version"] == "1.2.3"
+    assert index.publish_schema(changed(text=int)).endswith("Note@2.0.1")
+    with pytest.raises(CorruptDataError, match=r"schema/Note/2\.0\.0"):
+        index.get_schema("Note@2.0.0")
+
+
+def _reported(is_unreadable: bool) -> AbstractContextManager[object]:
+    return pytest.warns(UnreadableRecordWarning) if is_unreadable else nullcontext()

@@ -44,7 +44,9 @@ def unreadable(key: Key, reason: object) -> CorruptDataError:
 
 def report(place: object, key: Key, error: Exception) -> None:
     """Warn that a record is passed over, once in this process for each place and key."""
-    seen = (repr(place), repr(key))
+    # An index in memory looks like all others; whose it is, only the provider says.
+    name = repr(place)
+    seen = (f"{name} {id(place)}" if name.endswith("()") else name, repr(key))
     if seen not in _reported:
         _reported.add(seen)
         warnings.warn(f"{error}; it is passed over", UnreadableRecordWarning, stacklevel=3)
