@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from atproto import Client
+from tests.services.fault_proxy import FaultProxy, answer
 from tests.services.pds_server import Account, PdsServer
 
 from atdata import packable
 from atdata.errors import (
     AuthenticationError,
     ConflictError,
+    CorruptDataError,
     FieldError,
     InvalidNameError,
     LimitExceededError,
@@ -333,12 +335,54 @@ def test_a_client_of_the_sdk_brings_its_session(
             assert again.get_record(uri) == _record(collection)
 
 
-def test_private_servers_are_refused_unless_allowed() -> None:
+def test_servers_that_the_caller_names_are_asked_wherever_they_are(
+    pds_server: PdsServer, account: Account, collection: str
+) -> None:
+    with closing(AtmosphereClient(pds_server.url, plc_url=pds_server.plc_url)) as client:
+        client.login(account.handle, account.password)
+        uri = client.create_record(collection, _record(collection))
+    # Their directory leads to a server that was named, too.
+    with closing(AtmosphereClient(pds_server.url, plc_url=pds_server.plc_url)) as reader:
+        assert reader.get_record(uri) == _record(collection)
     for url in ("http://127.0.0.1:2583", "https://127.0.0.1", "https://localhost", "https://[::1]"):
+        assert AtmosphereClient(url, plc_url=url).base_url == url
+
+
+def test_private_servers_that_the_directory_names_are_not_asked(
+    pds_server: PdsServer, account: Account, collection: str
+) -> None:
+    uri = f"at://{account.did}/{collection}/x"
+    with closing(AtmosphereClient(plc_url=pds_server.plc_url)) as client:
         with pytest.raises(UntrustedInputError, match="allow_private"):
-            AtmosphereClient(url)
+            client.get_record(uri)
         with pytest.raises(UntrustedInputError, match="allow_private"):
-            AtmosphereClient(plc_url=url)
+            client.query("com.atproto.server.describeServer", server=pds_server.url)
+
+
+@pytest.mark.parametrize(
+    "change", [{"cid": "bafyreib"}, {"value": {"$type": "com.example.thing", "n": 2}}], ids=str
+)
+def test_a_record_whose_value_has_another_cid_is_refused(
+    proxy: FaultProxy, alice: AtmosphereClient, collection: str, change: dict[str, Any]
+) -> None:
+    uri = alice.create_record(collection, _record(collection))
+    found = alice.read_record(uri)
+    said = {"uri": str(uri), "cid": found.cid, "value": found.value, **change}
+    reader = AtmosphereClient(proxy.url, plc_url=proxy.url, allow_private=True)
+    with closing(reader):
+        assert reader.get_record(uri) == found.value
+        proxy.commit("getRecord", answer(said))
+        with pytest.raises(CorruptDataError, match="CID"):
+            reader.get_record(uri)
+
+
+def test_the_cid_of_a_record_is_that_of_its_links_and_bytes(
+    alice: AtmosphereClient, collection: str
+) -> None:
+    blob = alice.upload_blob(b"x" * 100)
+    value = {"blob": blob, "bytes": {"$bytes": "gaFrAQ"}, "deep": [{"n": -1, "none": None}], "b": 1}
+    uri = alice.create_record(collection, {"$type": collection, **value})
+    assert alice.get_record(uri)["bytes"] == value["bytes"]
 
 
 def test_threads_share_a_client(alice: AtmosphereClient, collection: str) -> None:

@@ -9,7 +9,6 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from atdata.errors import AuthenticationError, InvalidNameError
 from atdata.home import home, make_home
-from atdata.trust import checked_origin
 from atdata_atmosphere.blob_transfer import download_blob, read_blob, upload, upload_limit
 from atdata_atmosphere.handles import HandleLookup
 from atdata_atmosphere.identity import PLC_DIRECTORY, Identity, Resolver
@@ -33,9 +32,10 @@ class AtmosphereClient:
     """Reads anybody's records and blobs, and writes those of the account that is logged in.
 
     ``base_url`` is the server to log in at. Reading goes to the server that the repository's
-    owner names, and needs no login. Servers must be public and speak https, unless
-    ``allow_private``. An exchange with one may take ``timeout`` seconds, and more if it moves
-    much; a server that is busy is waited for, no more than ``max_wait`` seconds in all.
+    owner names, and needs no login. Servers other than ``base_url`` and ``plc_url`` must be public
+    and speak https, unless ``allow_private``. An exchange with one may take ``timeout`` seconds,
+    and more if it moves much; a server that is busy is waited for, no more than ``max_wait``
+    seconds in all.
 
     Threads may share a client and forked children may go on using it. It is not picklable: it
     holds a session, which is as secret as a password.
@@ -53,12 +53,11 @@ class AtmosphereClient:
     ) -> None:
         self.plc_url = plc_url
         self.allow_private = allow_private
-        self._base_url = checked_origin(base_url or BSKY, allow_private=allow_private)
-        self._network = Network(plc_url, self._base_url if base_url else None, allow_private)
-        self._web = Web(allow_private=allow_private, timeout=timeout, max_wait=max_wait)
-        self._sessions = Sessions(
-            self._base_url, allow_private=allow_private, timeout=timeout, sdk=_client
-        )
+        self._network = Network(plc_url, base_url or None, allow_private)
+        reach = self._network.reach
+        self._base_url = reach.origin(base_url or BSKY)
+        self._web = Web(reach, timeout=timeout, max_wait=max_wait)
+        self._sessions = Sessions(self._base_url, reach, timeout=timeout, sdk=_client)
         handles = HandleLookup(self._web, pds=self._base_url if base_url else None)
         self._resolver = Resolver(self._web, plc_url=plc_url, handles=handles)
         self._xrpc = Xrpc(self._web, self._sessions)
@@ -296,7 +295,7 @@ class AtmosphereClient:
         self, nsid: str, params: Mapping[str, Any] | None = None, *, server: str | None = None
     ) -> dict[str, Any]:
         """Return a server's answer to any query, asked without a login; by default `base_url`."""
-        origin = checked_origin(server or self._base_url, allow_private=self._web.allow_private)
+        origin = self._web.reach.origin(server or self._base_url)
         return self._xrpc.query(origin, nsid, params or {})
 
     def upload_blob(

@@ -32,7 +32,7 @@ class DidDocuments:
 
     def __init__(self, web: Web, *, plc_url: str) -> None:
         self._web = web
-        self._plc_url = checked_origin(plc_url, allow_private=web.allow_private)
+        self._plc_url = web.reach.origin(plc_url)
         self._kept: PerProcess[Cache[Home]] = PerProcess(_new_cache)
 
     def home(self, did: str, *, fresh: bool = False) -> Home:
@@ -55,7 +55,8 @@ class DidDocuments:
         if did.startswith("did:plc:"):
             url = f"{self._plc_url}/{did}"
         else:
-            url = f"{web_origin(did, allow_private=self._web.allow_private)}/.well-known/did.json"
+            origin = web_origin(did, allow_private=self._web.reach.allow_private)
+            url = f"{origin}/.well-known/did.json"
         try:
             document = self._web.json(Ask(url, max_bytes=MAX_DOCUMENT))
         except NotFoundError as error:
@@ -76,7 +77,7 @@ class DidDocuments:
             )
             if is_pds:
                 endpoint: str = service["serviceEndpoint"]
-                return checked_origin(endpoint, allow_private=self._web.allow_private)
+                return self._web.reach.origin(endpoint)
         raise IdentityNotFoundError(f"{did} names no server that keeps its repository", did=did)
 
 

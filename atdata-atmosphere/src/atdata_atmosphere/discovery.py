@@ -10,7 +10,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from atdata.errors import AtdataError, CorruptDataError, InvalidNameError, LimitExceededError
-from atdata.trust import checked_origin
 from atdata_atmosphere.entry import AtmosphereIndexEntry
 from atdata_atmosphere.listing import iterate_records
 from atdata_atmosphere.network import Network
@@ -71,7 +70,7 @@ def publishers(
     max_repos: int = MAX_REPOS,
 ) -> Iterator[Publisher]:
     """Yield who has records of datasets, in any collection that holds them, each once."""
-    origin = checked_origin(relay, allow_private=client.allow_private)
+    origin = client.network.reach.origin(relay)
     return islice(_each_once(client, origin, after), max_repos)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from atdata_atmosphere.handles import HandleLookup
 from atdata_atmosphere.identity import PLC_DIRECTORY, Identity, Resolver
+from atdata_atmosphere.reach import Reach
 from atdata_atmosphere.web import Web
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Network:
             os.environ.get("ATDATA_ALLOW_PRIVATE") == "1",
         )
 
+    @functools.cached_property
+    def reach(self) -> Reach:
+        """Which servers may be asked: public ones, and those named here."""
+        return Reach.to(self.plc_url, self.base_url, allow_private=self.allow_private)
+
     def client(self) -> AtmosphereClient:
         """Return a client that reads, and is not logged in."""
         # It loads the SDK when somebody logs in, and httpx at once.
@@ -61,9 +67,7 @@ class Network:
 
 @functools.cache
 def _web(network: Network) -> Web:
-    return Web(
-        allow_private=network.allow_private, timeout=STALL_SECONDS, max_wait=MAX_WAIT_SECONDS
-    )
+    return Web(network.reach, timeout=STALL_SECONDS, max_wait=MAX_WAIT_SECONDS)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from atdata.errors import (
 )
 from atdata_atmosphere.records.blob_refs import blob_digest
 from atdata_atmosphere.records.bounds import check_record
+from atdata_atmosphere.records.record_cids import record_cid
 from atdata_atmosphere.syntax import checked_did, checked_nsid, checked_record_key, new_tid
 from atdata_atmosphere.uri import AtUri
 from atdata_atmosphere.xrpc import Xrpc
@@ -105,6 +106,7 @@ class Repository:
         if record.uri != uri:
             message = f"{server} answers with {record.uri} when asked for {uri}"
             raise CorruptDataError(message, uri=str(uri))
+        _check_cid(record, server)
         return record
 
     def page(
@@ -155,6 +157,20 @@ class Repository:
         """Return where a server gives a blob; `InvalidNameError` if the CID is none of a blob."""
         blob_digest(cid)
         return f"{server}/xrpc/com.atproto.sync.getBlob?did={checked_did(did)}&cid={cid}"
+
+
+def _check_cid(record: RepoRecord, server: str) -> None:
+    try:
+        found = record_cid(record.value)
+    except ValueError as error:
+        message = f"{server} answers with {record.uri}, which is not a record: {error}"
+        raise CorruptDataError(message, uri=str(record.uri)) from error
+    if found != record.cid:
+        message = (
+            f"{server} answers with another value of {record.uri} than its CID says: {found}, "
+            f"not {record.cid:.100}; ask again, or ask who published it"
+        )
+        raise CorruptDataError(message, uri=str(record.uri), expected=record.cid, found=found)
 
 
 def _record(entry: Any, server: str) -> RepoRecord:

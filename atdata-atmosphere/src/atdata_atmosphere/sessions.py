@@ -13,6 +13,7 @@ from atdata.errors import AuthenticationError, InvalidNameError, StorageError, U
 from atdata.retries import own_wait
 from atdata.trust import checked_origin
 from atdata_atmosphere.processes import PerProcess
+from atdata_atmosphere.reach import Reach
 from atdata_atmosphere.sdk_errors import translated
 from atdata_atmosphere.session_file import locked, read_session, write_session
 from atdata_atmosphere.transport import CheckedTransport
@@ -34,10 +35,10 @@ class Sessions:
     """
 
     def __init__(
-        self, base_url: str, *, allow_private: bool, timeout: float, sdk: Client | None = None
+        self, base_url: str, reach: Reach, *, timeout: float, sdk: Client | None = None
     ) -> None:
         self._base_url = base_url
-        self._allow_private = allow_private
+        self._reach = reach
         self._timeout = timeout
         self._given = sdk
         self._current = None if sdk is None else _session_of(sdk)
@@ -57,7 +58,7 @@ class Sessions:
         if self._current is None or not self._current.pds_endpoint:
             return self._base_url
         endpoint = self._current.pds_endpoint.removesuffix("/xrpc")
-        return checked_origin(endpoint, allow_private=self._allow_private)
+        return self._reach.origin(endpoint)
 
     def begin(self, handle: str, password: str) -> None:
         """Log in with an app password."""
@@ -182,9 +183,7 @@ class Sessions:
         # 0.7 s, and reading needs none.
         from atproto import Client, Request
 
-        transport = CheckedTransport(
-            allow_private=self._allow_private, seconds=self._timeout, max_bytes=MAX_ANSWER
-        )
+        transport = CheckedTransport(self._reach, seconds=self._timeout, max_bytes=MAX_ANSWER)
         with closing(Request(transport=transport, timeout=self._timeout)) as request:
             yield Client(self._base_url, request)
 

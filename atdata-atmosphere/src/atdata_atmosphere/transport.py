@@ -16,6 +16,7 @@ import httpx
 
 from atdata.errors import LimitExceededError, UntrustedInputError
 from atdata.trust import addresses_of
+from atdata_atmosphere.reach import Reach
 
 SLOWEST = 16_384
 SLICE = 65_536
@@ -91,8 +92,8 @@ class _PacedStream(httpcore.NetworkStream):
 class _CheckedBackend(httpcore.NetworkBackend):
     """Connects to the very addresses that were checked."""
 
-    def __init__(self, *, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -104,7 +105,8 @@ class _CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         try:
-            addresses = addresses_of(host, port, allow_private=self._allow_private)
+            allow_private = self._reach.allows_private(host, port)
+            addresses = addresses_of(host, port, allow_private=allow_private)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} is unknown") from error
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
@@ -122,18 +124,16 @@ class _CheckedBackend(httpcore.NetworkBackend):
 class CheckedTransport(httpx.HTTPTransport):
     """The way to servers named by strangers.
 
-    Requests go to public addresses over https alone, unless ``allow_private``. Each, with its
+    Requests go to public addresses over https, and to what else is in reach. Each, with its
     answer, must end within ``seconds`` and what it moves at 16 kB/s. An answer of more than
     ``max_bytes`` is refused, and so are redirects of anything but a GET, for they would carry a
     body to somebody else. Safe to share between threads.
     """
 
-    def __init__(
-        self, *, allow_private: bool, seconds: float, max_bytes: int | None = None
-    ) -> None:
+    def __init__(self, reach: Reach, *, seconds: float, max_bytes: int | None = None) -> None:
         certificates = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
         super().__init__(verify=certificates)
-        self._allow_private = allow_private
+        self._reach = reach
         self._seconds = seconds
         self._max_bytes = max_bytes
         # httpx offers no way to say through which sockets its pool connects.
@@ -142,13 +142,14 @@ class CheckedTransport(httpx.HTTPTransport):
             max_connections=CONNECTIONS.max_connections,
             max_keepalive_connections=CONNECTIONS.max_keepalive_connections,
             keepalive_expiry=CONNECTIONS.keepalive_expiry,
-            network_backend=_CheckedBackend(allow_private=allow_private),
+            network_backend=_CheckedBackend(reach),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; the answer's body is timed with it."""
         scheme, host = request.url.scheme, request.url.host
-        if scheme != "https" and not (self._allow_private and scheme == "http"):
+        is_plain = scheme == "http" and self._reach.allows_plain(host, request.url.port)
+        if scheme != "https" and not is_plain:
             message = f"{host} is not asked over {scheme or 'nothing'}, only over https"
             raise UntrustedInputError(message, host=host)
         pace = _Pace(self._seconds)

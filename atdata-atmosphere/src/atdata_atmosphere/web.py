@@ -14,6 +14,7 @@ import httpx
 from atdata.errors import AtdataError, CorruptDataError, LimitExceededError, StorageError
 from atdata.retries import ATTEMPTS, jittered, may_pass, own_wait, wait_asked_for
 from atdata_atmosphere.processes import PerProcess
+from atdata_atmosphere.reach import Reach
 from atdata_atmosphere.refusals import refusal
 from atdata_atmosphere.transport import CheckedTransport
 
@@ -46,10 +47,10 @@ class Web:
     wait it names or one that doubles, for no more than ``max_wait`` seconds in all.
     """
 
-    def __init__(self, *, allow_private: bool, timeout: float, max_wait: float) -> None:
-        self.allow_private = allow_private
+    def __init__(self, reach: Reach, *, timeout: float, max_wait: float) -> None:
+        self.reach = reach
         self.max_wait = max_wait
-        self._client = PerProcess(partial(_open, allow_private, timeout), httpx.Client.close)
+        self._client = PerProcess(partial(_open, reach, timeout), httpx.Client.close)
 
     def json(self, ask: Ask) -> dict[str, Any]:
         """Return the JSON object that a server answers."""
@@ -106,9 +107,9 @@ class Web:
         )
 
 
-def _open(allow_private: bool, timeout: float) -> httpx.Client:  # noqa: FBT001 -- for partial
+def _open(reach: Reach, timeout: float) -> httpx.Client:
     return httpx.Client(
-        transport=CheckedTransport(allow_private=allow_private, seconds=timeout),
+        transport=CheckedTransport(reach, seconds=timeout),
         timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
         max_redirects=REDIRECTS,
         headers={"accept-encoding": "identity", "user-agent": "atdata"},
