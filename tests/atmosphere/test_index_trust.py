@@ -25,11 +25,11 @@ from atdata.errors import (
     NotFoundError,
     UntrustedInputError,
 )
+from atdata.trust import Policy, to_web
 from atdata_atmosphere.entry import AtmosphereIndexEntry
 from atdata_atmosphere.listing import iterate_collection
 from atdata_atmosphere.network import Network
 from atdata_atmosphere.sources import NetworkSource
-from atdata_atmosphere.trust import to_web, way_to
 
 RECORD = "ac.foundation.dataset.record"
 
@@ -167,11 +167,12 @@ def test_x3_the_patterns_of_one_record_are_limited_together() -> None:
 
 
 def test_c5_a_strangers_bucket_is_read_without_keys() -> None:
-    assert way_to("s3://my-bucket/a b.tar".replace(" ", "%20")) == "bucket"
+    policy, trusting = Policy("network record"), Policy("network record", ("s3://my-bucket/",))
+    assert policy.way_to("s3://my-bucket/a%20b.tar") == "bucket"
     assert to_web("s3://my-bucket/x/0.tar") == "https://my-bucket.s3.amazonaws.com/x/0.tar"
     assert to_web("s3://my.bucket/x/0.tar") == "https://s3.amazonaws.com/my.bucket/x/0.tar"
-    assert way_to("s3://my-bucket/x", ["s3://my-bucket/"]) == "allowed"
-    assert way_to("s3://my-bucket-2/x", ["s3://my-bucket/"]) == "bucket"
+    assert trusting.way_to("s3://my-bucket/x") == "allowed"
+    assert trusting.way_to("s3://my-bucket-2/x") == "bucket"
 
 
 def test_d17_equally_named_schemas_of_two_publishers_are_two_types(

@@ -48,7 +48,7 @@ class TestIndexInPostgres(IndexTests):
     def open_index(self, postgres_server: Place) -> Iterator[Callable[[], AbstractIndex]]:
         dsn = postgres_server.fresh_dsn()
         with ExitStack() as stack:
-            yield lambda: stack.enter_context(Index(dsn=dsn))
+            yield lambda: stack.enter_context(Index(dsn=dsn, allow=["/"]))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ class TestIndexInRedis(IndexTests):
     def open_index(self, redis_server: Place) -> Iterator[Callable[[], AbstractIndex]]:
         url = redis_server.fresh_url()
         with ExitStack() as stack:
-            yield lambda: stack.enter_context(Index(url=url))
+            yield lambda: stack.enter_context(Index(url=url, allow=["/"]))
 
 
 class TestIndexOnAClientThatDecodesReplies(IndexTests):
@@ -28,7 +28,7 @@ class TestIndexOnAClientThatDecodesReplies(IndexTests):
     def open_index(self, redis_server: Place) -> Iterator[Callable[[], AbstractIndex]]:
         client = redis.Redis.from_url(redis_server.fresh_url(), decode_responses=True)
         with client, ExitStack() as stack:
-            yield lambda: stack.enter_context(Index(redis=client))
+            yield lambda: stack.enter_context(Index(redis=client, allow=["/"]))
 
 
 class TestIndexInACluster(IndexTests):
@@ -37,7 +37,7 @@ class TestIndexInACluster(IndexTests):
         with redis_cluster.client() as client:
             client.flushall()
         with _connect(redis_cluster.port) as cluster, ExitStack() as stack:
-            yield lambda: stack.enter_context(Index(redis=cluster))
+            yield lambda: stack.enter_context(Index(redis=cluster, allow=["/"]))
 
 
 class TestRedisProvider(IndexProviderTests):

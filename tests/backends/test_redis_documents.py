@@ -91,7 +91,8 @@ def test_the_reference_of_adding_and_getting_entries_runs(
     client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    index = LocalIndex(redis=client)
+    # Others may write to a Redis database, so files of this machine are allowed first.
+    index = LocalIndex(redis=client, allow=[f"{tmp_path}/"])
     dataset = atdata.Dataset[ImageSample]("data-{000000..000009}.tar")
     entry = index.add_entry(
         dataset,

@@ -183,8 +183,8 @@ def test_an_index_inserts_each_revision_once_though_the_server_is_killed(
         count = 0
         while not killing.done():
             count += 1
-            dataset = Dataset(f"data-{count}.tar", sample_type=DictSample)
+            dataset = Dataset(f"https://example.org/data-{count}.tar", sample_type=DictSample)
             index.add_entry(dataset, name="n", schema_ref="atdata://local/schema/S@1.0.0")
         killing.result()
         urls = [entry.data_urls for entry in reversed(index.history("n"))]
-    assert urls == [[f"data-{number + 1}.tar"] for number in range(count)]
+    assert urls == [[f"https://example.org/data-{number + 1}.tar"] for number in range(count)]

@@ -65,7 +65,8 @@ def _calls(client: redis.Redis) -> dict[str, int]:
 
 
 def _add(index: Index, name: str) -> None:
-    index.add_entry(Dataset("a.tar", sample_type=DictSample), name=name, schema_ref=REF)
+    dataset = Dataset("https://example.org/a.tar", sample_type=DictSample)
+    index.add_entry(dataset, name=name, schema_ref=REF)
 
 
 def test_a_dataset_is_got_by_name_with_one_command(url: str) -> None:

@@ -11,6 +11,7 @@ from atdata.dataset.braces import as_patterns
 from atdata.dataset.metadata import MAX_BYTES, read_metadata
 from atdata.errors import FieldError, SampleTypeError
 from atdata.samples import Schema
+from atdata.trust import check_allowed
 from atdata_atmosphere.listing import first_values
 from atdata_atmosphere.records.blob_refs import TAR
 from atdata_atmosphere.records.collections import DATASET, expect_kind
@@ -24,7 +25,7 @@ from atdata_atmosphere.records.datasets import (
 from atdata_atmosphere.records.storage import MAX_URL, blob_storage, external_storage
 from atdata_atmosphere.schemas import publish_version
 from atdata_atmosphere.sources import Expected, NetworkSource, expectations
-from atdata_atmosphere.trust import check_allowed, check_publishable
+from atdata_atmosphere.trust import check_publishable
 from atdata_atmosphere.uri import AtUri
 
 if TYPE_CHECKING:

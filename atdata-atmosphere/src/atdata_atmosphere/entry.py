@@ -88,6 +88,11 @@ class AtmosphereIndexEntry:
         """What is known of each shard; None where the record does not say."""
         return self.parsed.shards(self.publisher)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether its URLs came from a stranger; they did."""
+        return True
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AtmosphereIndexEntry):
             return NotImplemented

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from atdata.dataset import Dataset
+from atdata.dataset.braces import expand_all
 from atdata.errors import FieldError, InvalidNameError, SampleTypeError
 from atdata.index.names import check_dataset_name, looked_up
 from atdata.index.references import Kind, Reference
 from atdata.samples import Schema
+from atdata.trust import check_allowed, is_allowed
 from atdata_atmosphere.blobs import PDSBlobStore
 from atdata_atmosphere.datasets import urls_of
 from atdata_atmosphere.entry import AtmosphereIndexEntry
@@ -22,7 +24,7 @@ from atdata_atmosphere.records.schemas import record_to_schema
 from atdata_atmosphere.records.storage import external_storage
 from atdata_atmosphere.schemas import publish_version
 from atdata_atmosphere.sources import NetworkSource, expectations
-from atdata_atmosphere.trust import check_allowed, check_publishable
+from atdata_atmosphere.trust import check_publishable
 
 if TYPE_CHECKING:
     from atdata.protocols import AbstractDataStore
@@ -180,18 +182,24 @@ class AtmosphereIndex:
         found = self._find(str(ref), "schema")
         return record_to_schema(found.value, found.uri).to_type(str(found.uri))
 
-    def create_source(self, urls: Sequence[str]) -> NetworkSource:
-        """Make a data source of URLs that records name; ``UntrustedInputError`` if one may not."""
-        return NetworkSource(urls, network=self._client.network, allow=self._allow)
+    def create_source(self, urls: Sequence[str], *, allow: Sequence[str] = ()) -> NetworkSource:
+        """Make a data source of URLs that records name; ``UntrustedInputError`` if one may not.
+
+        ``allow`` adds to what the index allows.
+        """
+        return NetworkSource(urls, network=self._client.network, allow=(*self._allow, *allow))
 
     def create_entry_source(
-        self, entry: AtmosphereIndexEntry, urls: Sequence[str]
+        self, entry: AtmosphereIndexEntry, urls: Sequence[str], *, allow: Sequence[str] = ()
     ) -> NetworkSource:
         """Make a data source of some of an entry's shards, checked with what its record says."""
         expected = expectations(entry.parsed, entry.publisher)
-        return NetworkSource(
-            urls, network=self._client.network, allow=self._allow, expected=expected
-        )
+        allowed = (*self._allow, *allow)
+        return NetworkSource(urls, network=self._client.network, allow=allowed, expected=expected)
+
+    def is_foreign(self, entry: AtmosphereIndexEntry) -> bool:
+        """Tell whether a copy of an entry's URLs is marked as foreign: not if all are allowed."""
+        return not all(is_allowed(url, self._allow) for url in expand_all(entry.data_urls))
 
     @looked_up
     def _find(self, ref: str, kind: Kind) -> RepoRecord:

@@ -174,7 +174,9 @@ def _add(
             return
         metadata = {**(entry.metadata or {}), KEY: said}
         dataset = Dataset(_Record(entry.uri), sample_type=DictSample)
-        index.add_entry(dataset, name=name, schema_ref=entry.schema_ref, metadata=metadata)
+        index.add_entry(
+            dataset, name=name, schema_ref=entry.schema_ref, metadata=metadata, foreign=True
+        )
     except (StorageError, IndexCorruptError):
         # The index fails, and would fail for all that follow.
         raise

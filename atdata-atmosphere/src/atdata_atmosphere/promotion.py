@@ -9,6 +9,7 @@ from atdata.dataset.braces import expand_all
 from atdata.dataset.loading import entry_datasets
 from atdata.errors import FieldError
 from atdata.index.names import check_dataset_name
+from atdata.trust import check_allowed
 from atdata_atmosphere.index import AtmosphereIndex
 from atdata_atmosphere.lookup import versions_of
 from atdata_atmosphere.records.collections import DATASET
@@ -16,7 +17,7 @@ from atdata_atmosphere.records.datasets import Description, check_described, dat
 from atdata_atmosphere.records.shard_facts import ShardFacts
 from atdata_atmosphere.records.storage import external_storage
 from atdata_atmosphere.schemas import publish_version
-from atdata_atmosphere.trust import check_allowed, check_publishable
+from atdata_atmosphere.trust import check_publishable
 
 if TYPE_CHECKING:
     from atdata.dataset import Dataset

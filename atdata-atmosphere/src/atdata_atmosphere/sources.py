@@ -12,19 +12,19 @@ from urllib.parse import parse_qsl, urlsplit
 
 from atdata.dataset.braces import expand_all, join_urls
 from atdata.dataset.source import as_source
-from atdata.dataset.url import ShardSource, redacted, shown_urls
+from atdata.dataset.url import ShardSource, shown_urls
 from atdata.errors import (
     CorruptDataError,
     InvalidNameError,
     NotFoundError,
     ShardNotFoundError,
 )
+from atdata.trust import Policy, check_allowed, redacted, to_web
 from atdata_atmosphere.blob_transfer import download_blob
 from atdata_atmosphere.network import Network
 from atdata_atmosphere.records.blob_refs import BlobRef, parse_url
 from atdata_atmosphere.records.datasets import DatasetRecord
 from atdata_atmosphere.syntax import is_did
-from atdata_atmosphere.trust import check_allowed, to_web, way_to
 from atdata_atmosphere.web import CHUNK, Ask
 
 # What no shard is larger than: a bound on what a stranger can make us write to disk.
@@ -59,11 +59,12 @@ class NetworkSource(ShardSource):
         expected: Mapping[str, Expected] | None = None,
     ) -> None:
         self._network = network
-        self._allow = check_allowed(allow)
+        self._policy = Policy("network record", check_allowed(allow))
         self._urls = tuple(expand_all(urls))
         self._expected = dict(expected or {})
         for url in self._urls:
-            way_to(url, self._allow)
+            if self._policy.way_to(url) == "blob":
+                parse_url(url)
 
     @property
     def url(self) -> str:
@@ -95,7 +96,7 @@ class NetworkSource(ShardSource):
         if shard_id not in self._known:
             shown = redacted(shard_id)
             raise ShardNotFoundError(f"{shown} is not a shard of {self!r}", shard=shown)
-        way, expected = way_to(shard_id, self._allow), self._expected.get(shard_id, Expected())
+        way, expected = self._policy.way_to(shard_id), self._expected.get(shard_id, Expected())
         if way == "allowed":
             return _open_own(shard_id, expected)
         if way == "blob":
@@ -110,10 +111,10 @@ class NetworkSource(ShardSource):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, NetworkSource):
             return NotImplemented
-        return (self._urls, self._network, self._allow) == (
+        return (self._urls, self._network, self._policy) == (
             other._urls,
             other._network,
-            other._allow,
+            other._policy,
         )
 
     def __hash__(self) -> int:

@@ -109,9 +109,12 @@ class S3DataStore(DataStore):
         ask(url, client.head_object, **target.arguments)
         ask(url, client.delete_object, **target.arguments)
 
+    def owns(self, url: str) -> bool:
+        return url.startswith(f"s3://{self._bucket}/")
+
     def create_source(self, urls: Sequence[str]) -> Any:
         shards = [shard for url in urls for shard in expand_braces(url)]
-        own = [shard.startswith(f"s3://{self._bucket}/") for shard in shards]
+        own = [self.owns(shard) for shard in shards]
         if not any(own):
             return as_source(shards)
         if not all(own):

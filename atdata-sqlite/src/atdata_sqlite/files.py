@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import time
 from pathlib import Path
 from typing import Literal
@@ -46,6 +47,18 @@ _REMEDIES = {
 # new file is not shown to other threads before the descriptor that made it is closed; and no
 # connection may be open while the process forks.
 _preparing = ForkLock()
+
+
+def is_private(path: Path) -> bool:
+    """Tell whether a file is this user's, and not everybody's to write to."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    is_everybodys = os.name == "posix" and bool(status.st_mode & stat.S_IWOTH)
+    # Systems without numbers for users give their files to whoever is logged in.
+    is_mine = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    return is_mine and not is_everybodys
 
 
 def connect(path: Path, mode: Literal["ro", "rw"] = "rw") -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from sqlalchemy.pool import StaticPool
 
 from atdata.index.forks import ForkLock
 from atdata.index.sql import SQLProvider
-from atdata_sqlite.files import connect, connect_in_memory, prepare, translate
+from atdata_sqlite.files import connect, connect_in_memory, is_private, prepare, translate
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import SQLAlchemyError
@@ -49,6 +49,11 @@ class SQLiteProvider(SQLProvider):
         )
         self._lock = ForkLock(None if self.path is None else engine.dispose)
         super().__init__(engine, insert, location)
+
+    @property
+    def is_own(self) -> bool:
+        """Do as `IndexProvider.is_own` says: nobody else owns the file, or may write to it."""
+        return self.path is None or is_private(self.path)
 
     def close(self) -> None:
         """Do as `IndexProvider.close` says."""

@@ -272,8 +272,8 @@ def test_an_entry_that_knows_other_shards_than_it_names_is_an_error(index: Index
 
 def test_a_source_that_lists_other_shards_than_it_was_asked_for_is_an_error(index: Index) -> None:
     class Careless(Index):
-        def create_source(self, urls: Sequence[str]) -> Any:
-            return super().create_source(urls[1:])
+        def create_source(self, urls: Sequence[str], **options: Any) -> Any:
+            return super().create_source(urls[1:], **options)
 
     careless = Careless(provider=index.provider)
     with pytest.raises(CorruptDataError, match="lists 2 shards"):

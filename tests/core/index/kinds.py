@@ -76,6 +76,10 @@ class CountingProvider(IndexProvider):
         self.is_late = False
         self._late: list[Any] = []
 
+    @property
+    def is_own(self) -> bool:
+        return True
+
     def commit(self, ops: Any) -> None:
         self.calls.append("commit")
         ops = list(ops)

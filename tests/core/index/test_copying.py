@@ -233,8 +233,8 @@ import os, sys
 from atdata import Index
 
 class Killed(Index):
-    def create_source(self, urls):
-        source = super().create_source(urls)
+    def create_source(self, urls, **options):
+        source = super().create_source(urls, **options)
         opens = source.open_shard
         def open_shard(shard):
             if shard == urls[2]:
@@ -368,6 +368,7 @@ class Undated(NetworkIndex):
         found = self._index.get_dataset(ref)
         entry: Any = NetworkEntry(found)
         entry.shards, entry.content_cid, entry.created_at = found.shards, found.content_cid, ""
+        entry.foreign = False
         return entry
 
 

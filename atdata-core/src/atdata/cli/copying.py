@@ -9,7 +9,7 @@ import typer
 
 from atdata import plugins
 from atdata.cli.datasets import listing_row, summary
-from atdata.cli.indexes import INDEX_FORMS, Store, open_index, open_new
+from atdata.cli.indexes import INDEX_FORMS, Allow, Store, open_index, open_new
 from atdata.cli.output import AsJson, print_facts, print_json
 
 _ELSEWHERE = re.compile(r"at://|@(?!local/)")
@@ -40,6 +40,7 @@ def copy(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     history: Annotated[
         bool, typer.Option("--history", help="Copy all revisions, not the newest alone.")
     ] = False,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy a dataset to another index, with its schema.
@@ -50,13 +51,13 @@ def copy(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     if store is not None and not shards:
         raise typer.BadParameter("--store says where --shards go; give both", ctx=context)
     if _ELSEWHERE.match(name):
-        with open_new(target or context.obj, store) as receiver:
+        with open_new(target or context.obj, store, allow) as receiver:
             found = receiver.copy_from(_network(name), name, shards=shards)
     else:
-        with open_index(source or context.obj) as giver:
+        with open_index(source or context.obj, allow=allow) as giver:
             # A name that is mistyped makes no new index.
             giver.get_dataset(name)
-            with open_new(target or context.obj, store) as receiver:
+            with open_new(target or context.obj, store, allow) as receiver:
                 found = giver.copy_to(receiver, name, shards=shards, history=history)
     if as_json:
         print_json(summary(found))

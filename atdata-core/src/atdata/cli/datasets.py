@@ -98,6 +98,7 @@ def _details(index: Index, entry: LocalDatasetEntry) -> dict[str, Any]:
         **summary(entry),
         "cid": entry.cid,
         "content_cid": entry.content_cid,
+        "foreign": entry.foreign,
         "metadata": entry.metadata,
         **_fields(index, entry.schema_ref),
         "shard_list": shard_rows(entry),
@@ -117,6 +118,7 @@ def _print_details(details: dict[str, Any]) -> None:
     details = dict(details)
     tables = {name: details.pop(name) for name in ("fields", "shard_list", "history")}
     metadata = details["metadata"]
+    details["foreign"] = "yes: only what is public is opened" if details["foreign"] else None
     details["metadata"] = None if metadata is None else json.dumps(metadata, ensure_ascii=False)
     print_facts({name: value for name, value in details.items() if value is not None})
     for name, rows in tables.items():

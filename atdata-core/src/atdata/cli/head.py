@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from atdata.cli.indexes import open_index
+from atdata.cli.indexes import Allow, open_index
 from atdata.cli.output import AsJson, Cell, print_json, print_table
 from atdata.dataset import DatasetDict, load_dataset
 from atdata.errors import CorruptDataError
@@ -32,10 +33,11 @@ def head(
     ],
     count: Annotated[int, typer.Option("-n", min=1, help="How many samples.")] = 5,
     split: Annotated[str | None, typer.Option(help="Of which split, if not the first.")] = None,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the first samples; arrays as dtype and shape."""
-    splits = _load(what, context.obj)
+    splits = _load(what, context.obj, allow or ())
     name = split or next(iter(splits))
     dataset = splits.choose(name)
     samples = [_fields_of(sample) for sample in dataset.head(count)]
@@ -63,14 +65,15 @@ def summarise(value: Any) -> Any:
     return value
 
 
-def _load(what: str, where: str | None) -> DatasetDict[Any]:
+def _load(what: str, where: str | None, allow: Sequence[str]) -> DatasetDict[Any]:
     if _FILE.match(what):
         return load_dataset(what)
     is_foreign = _REFERENCE.match(what) and not re.match("@local/|atdata://local/", what)
     if is_foreign:
-        return load_dataset(what)
+        return load_dataset(what, allow=allow)
     with open_index(where) as index:
-        return load_dataset(what if _REFERENCE.match(what) else f"@local/{what}", index=index)
+        named = what if _REFERENCE.match(what) else f"@local/{what}"
+        return load_dataset(named, index=index, allow=allow)
 
 
 def _fields_of(sample: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -24,6 +25,11 @@ Store = Annotated[
     typer.Option(metavar="FOLDER|s3://BUCKET/PREFIX", help="Where the index's shards go."),
 ]
 
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(metavar="URL/", help="Open URLs that begin so, whoever named them; repeatable."),
+]
+
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _SQLITE = "sqlite:///"
 # The other form of an address of PostgreSQL: words like host=..., a password perhaps among them.
@@ -38,25 +44,28 @@ _ARGUMENTS = {
 }
 
 
-def open_index(where: str | None, store: str | None = None) -> Index:
+def open_index(
+    where: str | None, store: str | None = None, allow: Sequence[str] | None = None
+) -> Index:
     """Open the index at a path or URL, or the user's own; a missing file is not made."""
     if where is None:
-        return open_new(None, store) if (home() / "index.db").exists() else Index()
+        return open_new(None, store, allow) if (home() / "index.db").exists() else Index()
     path = _to_options(where).get("path")
     if path is not None and not path.exists():
         sentence = f"there is no index at {path}; Index(path=...) makes one"
         raise NotFoundError(sentence, path=path)
-    return open_new(where, store)
+    return open_new(where, store, allow)
 
 
-def open_new(where: str | None, store: str | None = None) -> Index:
+def open_new(
+    where: str | None, store: str | None = None, allow: Sequence[str] | None = None
+) -> Index:
     """Open the index at a path or URL, or the user's own, which is made if it is missing."""
     data_store = None if store is None else open_store(store)
+    allowed = allow or ()
     if where is not None:
-        return Index(**_to_options(where), data_store=data_store)
-    return (
-        open_own() if data_store is None else Index(path=home() / "index.db", data_store=data_store)
-    )
+        return Index(**_to_options(where), data_store=data_store, allow=allowed)
+    return open_own(data_store, allowed)
 
 
 def open_store(where: str) -> DataStore:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import typer
 
 from atdata.cli.datasets import Name
-from atdata.cli.indexes import open_index
+from atdata.cli.indexes import Allow, open_index
 from atdata.cli.output import AsJson, complain, print_json, print_line, print_table, progress_bar
 from atdata.dataset.source import shard_ids
 from atdata.dataset.url import redacted
@@ -37,13 +37,15 @@ class ShardReport:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
+def verify(
+    context: typer.Context, name: Name, allow: Allow = None, as_json: AsJson = False
+) -> None:
     """Read all shards again and compare them.
 
     Digest, size and number of samples of each shard must be what the index says, and every sample
     must decode.
     """
-    with open_index(context.obj) as index:
+    with open_index(context.obj, allow=allow) as index:
         entry = index.get_dataset(name)
         with progress_bar() as progress:
             found = _reports(index, entry)
@@ -63,7 +65,7 @@ def _reports(index: Index, entry: LocalDatasetEntry) -> Iterator[ShardReport]:
     if not entry.data_urls:
         raise NoDataFilesError(f"dataset {entry.name!r} has no shards", name=entry.name)
     sample_type = index.decode_schema(entry.schema_ref)
-    source = index.create_source(entry.data_urls)
+    source = index.create_entry_source(entry, entry.data_urls)
     known = {shard.url: shard for shard in entry.shards or ()}
     for shard in shard_ids(source):
         yield _check(source, shard, sample_type, known.get(shard))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from atdata import plugins
 from atdata.dataset.braces import common_start, expand_all
 from atdata.dataset.dataset import Dataset
 from atdata.dataset.files import find_files, fixed_folder, once, once_each
+from atdata.dataset.named import NamedSource
 from atdata.dataset.registered import Registered
 from atdata.dataset.source import as_source, shard_ids
 from atdata.dataset.splits import DEFAULT_SPLIT, DatasetDict, group_by_split
 from atdata.errors import CorruptDataError, NoDataFilesError
 from atdata.protocols import AbstractIndex, IndexEntry
+from atdata.trust import Policy, check_allowed
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -38,6 +39,7 @@ def load_dataset(
     streaming: bool = False,
     index: AbstractIndex | None = None,
     verify: bool | None = None,
+    allow: Sequence[str] = (),
 ) -> Dataset[T]: ...
 @overload
 def load_dataset(
@@ -49,6 +51,7 @@ def load_dataset(
     streaming: bool = False,
     index: AbstractIndex | None = None,
     verify: bool | None = None,
+    allow: Sequence[str] = (),
 ) -> DatasetDict[T]: ...
 @overload
 def load_dataset(
@@ -60,6 +63,7 @@ def load_dataset(
     streaming: bool = False,
     index: AbstractIndex | None = None,
     verify: bool | None = None,
+    allow: Sequence[str] = (),
 ) -> Dataset[Any]: ...
 @overload
 def load_dataset(
@@ -71,6 +75,7 @@ def load_dataset(
     streaming: bool = False,
     index: AbstractIndex | None = None,
     verify: bool | None = None,
+    allow: Sequence[str] = (),
 ) -> DatasetDict[Any]: ...
 def load_dataset(  # noqa: PLR0913 -- documented so
     path: str | os.PathLike[str],
@@ -81,6 +86,7 @@ def load_dataset(  # noqa: PLR0913 -- documented so
     streaming: bool = False,
     index: AbstractIndex | None = None,
     verify: bool | None = None,
+    allow: Sequence[str] = (),
 ) -> Dataset[Any] | DatasetDict[Any]:
     """Load a dataset from files, URLs, or an index.
 
@@ -97,18 +103,23 @@ def load_dataset(  # noqa: PLR0913 -- documented so
     With ``verify=True`` it is compared for local files too, and with ``verify=False`` never; the
     error is a ``CorruptDataError`` when the end of the shard is reached.
 
+    What an index or a record names is opened by rules, as others may have written it; ``allow``
+    lists starts of URLs that are opened whoever named them, each ending in ``/``. What ``path``
+    names itself is always opened.
+
     Returns the dataset of one split if ``split`` is given, else all of them in a ``DatasetDict``.
 
     Raises:
         NoDataFilesError: nothing is at the path.
         SplitNotFoundError: there is no such split.
         NotFoundError: the index has no such dataset.
+        UntrustedInputError: the index names a URL that it may not name.
     """
     path = os.fspath(path)
     if match := _REFERENCE.match(path):
         if data_files is not None:
             raise TypeError("data_files names files below a path; an index knows those it holds")
-        splits = _from_index(path, match, sample_type, index, verify=verify)
+        splits = _from_index(path, match, sample_type, index, verify=verify, allow=allow)
     elif verify:
         raise TypeError("verify=True compares shards with what an index knows; load them by name")
     else:
@@ -145,12 +156,13 @@ def _from_index(
     index: AbstractIndex | None,
     *,
     verify: bool | None,
+    allow: Sequence[str],
 ) -> dict[str, Dataset[Any]]:
     if index is None:
         resolve: Any = plugins.load("authority", _authority(match))
         index = resolve(path)
     entry = index.get_dataset(path.removeprefix("@local/"))
-    return entry_datasets(entry, index, sample_type, verify=verify)
+    return entry_datasets(entry, index, sample_type, verify=verify, allow=allow)
 
 
 def _authority(match: re.Match[str]) -> Literal["local", "@", "at"]:
@@ -166,6 +178,7 @@ def entry_datasets(
     sample_type: type[Any] | None = None,
     *,
     verify: bool | None = None,
+    allow: Sequence[str] = (),
 ) -> dict[str, Dataset[Any]]:
     """Make the datasets of an index entry, by split, which check what the entry knows of shards.
 
@@ -176,19 +189,31 @@ def entry_datasets(
     if not entry.data_urls:
         raise NoDataFilesError(f"dataset {entry.name!r} has no shards", name=entry.name)
     kind = sample_type or index.decode_schema(entry.schema_ref)
-    create_source = getattr(index, "create_source", as_source)
-    if hasattr(index, "create_entry_source"):
-        create_source = partial(index.create_entry_source, entry)
     shards: Any = list(getattr(entry, "shards", None) or ())
     known = {shard.url: shard for shard in shards}
     found = {}
     for split, urls in entry_splits(entry, shards).items():
-        source = create_source(urls)
+        source = entry_source(entry, urls, index, allow)
         own = [known[url] for url in urls] if known else []
         registered = _registered(entry, source, own, verify=verify)
         dataset = Dataset(source, sample_type=kind)
         found[split] = dataset.with_info(metadata=entry.metadata, registered=registered)
     return found
+
+
+def entry_source(
+    entry: IndexEntry, urls: Sequence[str], index: AbstractIndex, allow: Sequence[str] = ()
+) -> Any:
+    """Make a data source of some of an entry's URLs, by the rules for its index.
+
+    What an index that says nothing of it names is opened as what a shared index names.
+    """
+    more = {"allow": allow} if allow else {}
+    if hasattr(index, "create_entry_source"):
+        return index.create_entry_source(entry, urls, **more)
+    if hasattr(index, "create_source"):
+        return index.create_source(urls, **more)
+    return NamedSource(urls, Policy("shared index", check_allowed(allow)))
 
 
 def _registered(

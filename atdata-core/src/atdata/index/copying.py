@@ -3,6 +3,9 @@
 A copy keeps when its original was stored. By that and its content it is recognised, so that copying
 again changes nothing. Shards are compared with their digests on the way. What a copy that was
 killed had put already is found by the next one, see `atdata.index.pending`.
+
+What a stranger named stays a stranger's where its shards stay; shards that are copied are read by
+the rules for strangers, and are one's own from then on.
 """
 
 from __future__ import annotations
@@ -12,10 +15,9 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
-from atdata.dataset import as_source
-from atdata.dataset.loading import entry_splits
+from atdata.dataset.loading import entry_source, entry_splits
 from atdata.dataset.source import shard_ids
 from atdata.dataset.url import redacted
 from atdata.errors import (
@@ -29,6 +31,7 @@ from atdata.errors import (
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.names import check_dataset_name, to_path
 from atdata.index.pending import PendingWrite
+from atdata.index.rules import Rules
 from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
 from atdata.shards import write_all
 from atdata.stores import DataStore, ShardInfo, shard_name
@@ -59,6 +62,7 @@ class Recipient:
         datasets: DatasetRegistry,
         schemas: SchemaRegistry,
         store: AbstractDataStore | None,
+        rules: Rules,
     ) -> None:
         if store is not None and not isinstance(store, DataStore):
             kind = type(store).__name__
@@ -67,23 +71,29 @@ class Recipient:
         self._datasets = datasets
         self._schemas = schemas
         self._store = store
+        self._rules = rules
 
     def add(self, entry: IndexEntry, source: AbstractIndex) -> LocalDatasetEntry:
         """Copy one revision and return it as it is here, also if it was here already."""
-        original = _to_local(entry, self._adopt_schema(entry.schema_ref, source))
+        foreign = _is_foreign(entry, source)
+        original = _to_local(entry, self._adopt_schema(entry.schema_ref, source), foreign=foreign)
         if (found := self._find(original)) is not None:
             return found
-        if self._store is None or _holds(self._store, original.data_urls):
+        if self._store is None:
+            self._rules.check(original.data_urls, foreign=foreign)
+        if self._store is None or (not foreign and _holds(self._store, original.data_urls)):
             return self._datasets.add(original, find=lambda: self._find(original))
-        return self._add_with_shards(self._store, original, source)
+        urls = [part.url for part in _parts(original)]
+        opened = entry_source(entry, urls, source, self._rules.allow)
+        return self._add_with_shards(self._store, original, opened)
 
     def _add_with_shards(
-        self, store: DataStore, original: LocalDatasetEntry, source: AbstractIndex
+        self, store: DataStore, original: LocalDatasetEntry, opened: Any
     ) -> LocalDatasetEntry:
         prefix = to_path(original.name)
         with PendingWrite(self._provider, store, prefix, _content(original)) as pending:
             target = _Target(store, prefix, pending.token)
-            urls = list(pending.watch(target.copy(_parts(original), source)))
+            urls = list(pending.watch(target.copy(_parts(original), opened)))
             copy = _moved(original, urls)
             found = self._datasets.add(copy, pending.end(), lambda: self._find(original))
         if found.data_urls != urls:
@@ -118,10 +128,11 @@ class _Target:
     prefix: str
     token: str
 
-    def copy(self, parts: Sequence[_Part], source: AbstractIndex) -> Iterator[str]:
-        """Copy shards that are not there yet, and yield the URLs of all of them, in order."""
-        create_source = getattr(source, "create_source", as_source)
-        opened = create_source([part.url for part in parts])
+    def copy(self, parts: Sequence[_Part], opened: Any) -> Iterator[str]:
+        """Copy shards that are not there yet, and yield the URLs of all of them, in order.
+
+        They are read from a source that has them in this order.
+        """
         left = list(self.store.leftovers(self.prefix, self.token))
         for one in left:
             if one.kind != "shard":
@@ -160,7 +171,13 @@ class _Target:
         return self.prefix if part.split is None else f"{self.prefix}/{to_path(part.split)}"
 
 
-def _to_local(entry: IndexEntry, schema_ref: str) -> LocalDatasetEntry:
+def _is_foreign(entry: IndexEntry, source: AbstractIndex) -> bool:
+    """Tell whether the URLs of an entry came from a stranger, as those of unknown indexes may."""
+    tell = getattr(source, "is_foreign", None)
+    return bool(getattr(entry, "foreign", True) if tell is None else tell(entry))
+
+
+def _to_local(entry: IndexEntry, schema_ref: str, *, foreign: bool) -> LocalDatasetEntry:
     """Return an entry of any index as one of this kind, not stored yet."""
     shards = getattr(entry, "shards", None)
     return LocalDatasetEntry(
@@ -172,6 +189,7 @@ def _to_local(entry: IndexEntry, schema_ref: str) -> LocalDatasetEntry:
         content_cid=getattr(entry, "content_cid", None),
         # Entries of other indexes may have an empty one.
         created_at=getattr(entry, "created_at", None) or None,
+        foreign=foreign,
     )
 
 

@@ -9,7 +9,9 @@ from atdata.index.index import Index
 from atdata.stores import LocalDiskStore
 
 if TYPE_CHECKING:
-    from atdata.protocols import AbstractIndex
+    from collections.abc import Sequence
+
+    from atdata.protocols import AbstractDataStore, AbstractIndex
 
 _chosen: AbstractIndex | None = None
 
@@ -25,10 +27,11 @@ def get_default_index() -> AbstractIndex:
     return _chosen if _chosen is not None else open_own()
 
 
-def open_own() -> Index:
-    """Open the user's own index; ``ATDATA_HOME`` moves it."""
+def open_own(data_store: AbstractDataStore | None = None, allow: Sequence[str] = ()) -> Index:
+    """Open the user's own index, with its store unless another is given, where ATDATA_HOME says."""
     make_home()
-    return Index(path=home() / "index.db", data_store=LocalDiskStore())
+    store = LocalDiskStore() if data_store is None else data_store
+    return Index(path=home() / "index.db", data_store=store, allow=allow)
 
 
 def open_local(_ref: str) -> AbstractIndex:

@@ -27,6 +27,7 @@ class _Fields(TypedDict):
     shards: list[ShardInfo] | None
     content_cid: str | None
     legacy_uuid: str | None
+    foreign: bool
 
 
 class LocalDatasetEntry:
@@ -107,6 +108,11 @@ class LocalDatasetEntry:
         return self._fields["legacy_uuid"]
 
     @property
+    def foreign(self) -> bool:
+        """Whether its URLs came from a stranger, so that only what is public is opened."""
+        return self._fields["foreign"]
+
+    @property
     def wds_url(self) -> str:
         """The first URL."""
         return self.data_urls[0]
@@ -130,8 +136,9 @@ class LocalDatasetEntry:
             "cid": self.cid,
             "shards": None if shards is None else [_shard_record(shard) for shard in shards],
         }
-        if self.legacy_uuid is None:
-            del record["legacy_uuid"]
+        for absent in ("legacy_uuid", "foreign"):
+            if not record[absent]:
+                del record[absent]
         return json.dumps(record).encode()
 
     @classmethod
@@ -198,6 +205,7 @@ _DEFAULTS: dict[str, Any] = {
     "shards": None,
     "content_cid": None,
     "legacy_uuid": None,
+    "foreign": False,
 }
 _NAMES = _REQUIRED | _DEFAULTS.keys()
 _TEXTS = ("name", "schema_ref")
@@ -209,6 +217,7 @@ def _checked(given: dict[str, Any]) -> _Fields:
         _expect(given[key], str, key)
     for key in _OPTIONAL_TEXTS:
         _expect(given[key], str | None, key)
+    _expect(given["foreign"], bool, "foreign")
     urls, shards = given["data_urls"], given["shards"]
     if isinstance(urls, str) or not all(isinstance(url, str) for url in urls):
         raise FieldError(f"data_urls of an entry is a list of str, not {urls!r:.80}")

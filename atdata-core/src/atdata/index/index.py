@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from atdata import plugins
-from atdata.dataset import Dataset, as_source
+from atdata.dataset import Dataset
 from atdata.dataset.braces import as_patterns
-from atdata.errors import InvalidNameError, NotFoundError, SampleTypeError
+from atdata.errors import NotFoundError, SampleTypeError
 from atdata.index.datasets import DatasetRegistry
 from atdata.index.entry import LocalDatasetEntry
 from atdata.index.leftovers import SILENCE, Leftovers, delete_leftovers, find_leftovers
@@ -27,16 +27,16 @@ from atdata.index.opening import (
 )
 from atdata.index.pending import PendingWrite
 from atdata.index.references import LOCAL, Reference, check_schema_ref
+from atdata.index.rules import Rules
 from atdata.index.schemas import LocalSchemaRecord, SchemaRegistry
 from atdata.index.writing import Written, discard, write_elsewhere, write_splits
 from atdata.stores import Cut, DataStore
-from atdata.trust import has_secret, redacted
 
 if TYPE_CHECKING:
     from atdata.index.provider import IndexProvider, Op
     from atdata.index.stubs import StubFolder
     from atdata.index.writing import Samples
-    from atdata.protocols import AbstractDataStore, AbstractIndex
+    from atdata.protocols import AbstractDataStore, AbstractIndex, IndexEntry
 
 T = TypeVar("T")
 
@@ -52,9 +52,13 @@ class Index:
     Shards are written to ``data_store``. Without one they go to a folder ``data`` beside the file,
     to ``~/.atdata/data`` where the index is on a server, and those of a scratch index to a
     temporary folder that is removed at exit.
+
+    What an index names is opened by rules, as others may have written it: see the page "What is
+    trusted, and what is checked". ``allow`` lists starts of URLs that are opened whoever named
+    them, each ending in ``/``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- documented so
         self,
         redis: Any = None,
         data_store: AbstractDataStore | None = None,
@@ -63,6 +67,7 @@ class Index:
         *,
         provider: str | IndexProvider | None = None,
         path: str | os.PathLike[str] | None = None,
+        allow: Sequence[str] = (),
         **options: Any,
     ) -> None:
         given = {"redis": redis, "path": path, **options}
@@ -74,6 +79,7 @@ class Index:
         self._schemas = SchemaRegistry(self._provider)
         self._data_store = check_store(data_store)
         self._own_store = own_store(provider, given) if data_store is None else None
+        self._rules = Rules(self._provider, self._data_store, self._own_store, allow)
         self._stubs: StubFolder | None = None
         if auto_stubs:
             from atdata.index.stubs import StubFolder
@@ -176,10 +182,17 @@ class Index:
         name: str,
         schema_ref: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        foreign: bool = False,
     ) -> LocalDatasetEntry:
         """Register a dataset where it lies; its pattern or URLs are kept as they are.
 
-        ``SampleTypeError`` if it is a view, filtered or otherwise not what its shards hold.
+        With ``foreign`` they came from a stranger, and are opened as those of a network record are.
+
+        Raises:
+            SampleTypeError: it is a view, filtered or otherwise not what its shards hold.
+            UntrustedInputError: a URL is not one that this index may name, so that nobody could
+                read the dataset by its name.
+            InvalidNameError: a URL has a password, key or signature in it.
         """
         check_dataset_name(name)
         check_schema_ref(schema_ref)
@@ -189,16 +202,11 @@ class Index:
                 "index.write() stores those",
                 name=name,
             )
-        if has_secret(ds.url):
-            raise InvalidNameError(
-                f"{redacted(ds.url)} holds credentials, which all readers of the index would see; "
-                "register it without, and give them where it is opened",
-                name=name,
-            )
+        urls = as_patterns(ds.url, ds.list_shards())
+        self._rules.check(urls, foreign=foreign)
         metadata = to_json_object(ds.metadata if metadata is None else metadata, name)
         ref = schema_ref or self._schemas.ensure(ds.sample_type).ref
-        urls = as_patterns(ds.url, ds.list_shards())
-        return self._datasets.add(LocalDatasetEntry(name, ref, urls, metadata))
+        return self._datasets.add(LocalDatasetEntry(name, ref, urls, metadata, foreign=foreign))
 
     @looked_up
     def get_dataset(self, ref: str) -> LocalDatasetEntry:
@@ -277,7 +285,7 @@ class Index:
         from atdata.index.copying import Recipient
 
         store = self._store() if shards else None
-        recipient = Recipient(self._provider, self._datasets, self._schemas, store)
+        recipient = Recipient(self._provider, self._datasets, self._schemas, store, self._rules)
         if not history:
             return recipient.add(source.get_dataset(name), source)
         if not isinstance(source, Index):
@@ -390,14 +398,25 @@ class Index:
         """The folder of generated modules, None without ``auto_stubs``."""
         return None if self._stubs is None else self._stubs.folder
 
-    def create_source(self, urls: Sequence[str]) -> Any:
-        """Make a data source of shard URLs, with the access of the index's store."""
-        store = self._own_store if self._data_store is None else self._data_store
-        create = getattr(store, "create_source", None)
-        if create is not None:
-            return create(urls)
-        read_url = self._data_store.read_url if self._data_store is not None else str
-        return as_source([read_url(url) for url in urls])
+    def create_source(self, urls: Sequence[str], *, allow: Sequence[str] = ()) -> Any:
+        """Make a data source of shard URLs that this index names, with the access of its store.
+
+        ``allow`` adds to what the index allows. ``UntrustedInputError`` if it may not name one.
+        """
+        return self._rules.create_source(urls, self._rules.policy(foreign=False, allow=allow))
+
+    def create_entry_source(
+        self, entry: IndexEntry, urls: Sequence[str], *, allow: Sequence[str] = ()
+    ) -> Any:
+        """Make a data source of some of an entry's shards, as strictly as its origin asks for."""
+        if not getattr(entry, "foreign", False):
+            # Subclasses that know nothing of it may say how URLs are opened.
+            return self.create_source(urls, allow=allow) if allow else self.create_source(urls)
+        return self._rules.create_source(urls, self._rules.policy(foreign=True, allow=allow))
+
+    def is_foreign(self, entry: IndexEntry) -> bool:
+        """Tell whether a copy of an entry's URLs is marked as foreign, and thus opened by rules."""
+        return self._rules.is_foreign(entry)
 
     def close(self) -> None:
         """Release the record store; closing twice is fine."""

@@ -53,6 +53,11 @@ class MemoryProvider(IndexProvider):
         self._records: _Records | None = _Records([], {})
         self._lock = ForkLock()
 
+    @property
+    def is_own(self) -> bool:
+        """Do as `IndexProvider.is_own` says; it is."""
+        return True
+
     def commit(self, ops: Iterable[Op]) -> None:
         """Do as `IndexProvider.commit` says."""
         ordered = check_ops(ops)

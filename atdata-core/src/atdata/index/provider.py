@@ -64,6 +64,15 @@ class IndexProvider(ABC):
     `InvalidNameError` for a key that no provider could store.
     """
 
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but this user can have written what is kept here.
+
+        Then it may name files of this machine, and is read with this user's keys. Where others may
+        write, which is the default, only what is public is opened, and what the reader named.
+        """
+        return False
+
     @abstractmethod
     def commit(self, ops: Iterable[Op]) -> None:
         """Apply all operations or none, durably once this returns.

@@ -112,6 +112,11 @@ class LocalDiskStore(DataStore):
             folder.look(name)
             folder.unlink(name)
 
+    def owns(self, url: str) -> bool:
+        path = Path(local_path(url) or "")
+        # Links are looked at when the shard is opened.
+        return path.is_relative_to(self.root) and path != self.root and ".." not in path.parts
+
     def create_source(self, urls: Sequence[str]) -> Any:
         is_remote = all(local_path(url) is None for url in urls)
         return as_source(urls) if is_remote else DiskSource(urls, self.root)

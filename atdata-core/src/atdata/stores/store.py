@@ -66,6 +66,14 @@ class DataStore(ABC):
     def create_source(self, urls: Sequence[str]) -> Any:
         """Make a data source of URLs, with this store's access to those that are its own."""
 
+    def owns(self, url: str) -> bool:  # noqa: ARG002 -- for those that override it
+        """Tell by its form alone whether a URL is one of this store's.
+
+        What is in a shared index may name the shards of the stores that its reader named, and no
+        others but public ones. A store that does not know its own is not read so.
+        """
+        return False
+
     def read_url(self, url: str) -> str:
         """Turn a stored URL into one that can be opened without the store."""
         return url

@@ -13,8 +13,9 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 _GLOBAL = IPv6Network("2000::/3")
 _DOCUMENTATION = IPv6Network("3fff::/20")
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".corp", ".home", ".home.arpa")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _NAT64 = IPv6Network("64:ff9b::/96")
-REMEDY = "pass allow_private=True if this server is meant"
+REMEDY = "pass allow_private=True, or allow= for what a dataset names, if this server is meant"
 
 
 def is_public(address: str) -> bool:
@@ -70,20 +71,42 @@ def checked_origin(url: str, *, allow_private: bool) -> str:
     host = parts.hostname or ""
     if ":" not in host and _HOST.fullmatch(host) is None:
         raise _refused(url, "it names no host")
-    _check_literal(url, host, allow_private=allow_private)
+    if not allow_private and not _may_be_public(host):
+        raise _refused(url, f"{host} is not a public address; {REMEDY}")
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
-def _check_literal(url: str, host: str, *, allow_private: bool) -> None:
-    if allow_private:
+def check_host(authority: str) -> None:
+    """Raise ``UntrustedInputError`` unless what a URL names as its server may be a public one.
+
+    That is a host, maybe with a port, and no escape in it; ``reason`` of the error says what else
+    it is. Whom a name leads to is checked when it is connected to.
+    """
+    try:
+        parts = urlsplit(f"//{authority}")
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if "@" in authority:
+        reason = "it has a user or password in it"
+    elif ":" not in host and _HOST.fullmatch(host) is None:
+        reason = "it does not name a host"
+    elif not _may_be_public(host):
+        reason = f"{host[:100]} is not a public address"
+    else:
         return
+    raise UntrustedInputError(f"the server is not asked: {reason}", reason=reason)
+
+
+def _may_be_public(host: str) -> bool:
+    """Tell whether a host is a public address, or a name that may lead to one."""
     name = host.rstrip(".").lower()
     try:
-        is_private = not is_public(name)
+        return is_public(name)
     except ValueError:
-        is_private = "." not in name or name.endswith(_PRIVATE_NAMES)
-    if is_private:
-        raise _refused(url, f"{host} is not a public address; {REMEDY}")
+        # Systems take other numbers for addresses too: 127.1, 0x7f.1, 2130706433.
+        is_number = _NUMBER.fullmatch(name.rpartition(".")[2]) is not None
+        return "." in name and not is_number and not name.endswith(_PRIVATE_NAMES)
 
 
 def _refused(url: str, reason: str) -> UntrustedInputError:

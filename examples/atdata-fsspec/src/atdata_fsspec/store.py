@@ -83,6 +83,13 @@ class FsspecStore(DataStore):
                 raise ShardNotFoundError(f"there is no shard at {url}", shard=url)
             system.rm_file(path)
 
+    def owns(self, url: str) -> bool:
+        try:
+            self._own(url)
+        except ShardNotFoundError:
+            return False
+        return True
+
     def create_source(self, urls: Sequence[str]) -> Any:
         # Whoever else's URLs they are, the options are not for them.
         own = all(url.startswith(f"{self._url}/") for url in urls)
