@@ -22,6 +22,11 @@ class Note:
     text: str
 
 
+def forge(index: Index, ref: str, url: str) -> None:
+    row = {"name": "odd", "schema_ref": ref, "data_urls": [url]}
+    index.provider.commit([Put(Key("dataset", "odd", ""), json.dumps(row).encode())])
+
+
 def test_rows_of_others_open_neither_files_nor_servers_inside(
     redis_server: Place, tmp_path: Path
 ) -> None:
@@ -35,8 +40,7 @@ def test_rows_of_others_open_neither_files_nor_servers_inside(
         entry = index.write([Note("ours")], name="ours")
         inside = f"{web.url}/{Path(file).relative_to(tmp_path)}"
         for other in (file, f"file://{file}", inside, f"zip://a.tar::{inside}", "memory://a.tar"):
-            row = {"name": "odd", "schema_ref": entry.schema_ref, "data_urls": [other]}
-            index.provider.commit([Put(Key("dataset", "odd", ""), json.dumps(row).encode())])
+            forge(index, entry.schema_ref, other)
             with pytest.raises(UntrustedInputError):
                 atdata.load_dataset("@local/odd", index=index, split="train")
             with pytest.raises(UntrustedInputError):
@@ -44,8 +48,7 @@ def test_rows_of_others_open_neither_files_nor_servers_inside(
         assert web.requests == []
         ours = atdata.load_dataset("@local/ours", Note, index=index, split="train")
         assert list(ours) == [Note("ours")]
-        row["data_urls"] = [inside]
-        index.provider.commit([Put(Key("dataset", "odd", ""), json.dumps(row).encode())])
+        forge(index, entry.schema_ref, inside)
         allowed = atdata.load_dataset(
             "@local/odd", Note, index=index, split="train", allow=[f"{web.url}/"]
         )
