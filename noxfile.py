@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
@@ -109,6 +110,40 @@ def portable(session: nox.Session) -> None:
     for system, tests in SYSTEMS.items():
         env = {"ATDATA_TEST_SYSTEM": system, "PYTHONPATH": site}
         session.run("pytest", "--numprocesses=auto", *chosen, *tests, *session.posargs, env=env)
+
+
+# What is no part of reading, writing or finding data: tests run on the versions of constraints.txt.
+TOOLS = ("pytest", "hypothesis", "torch")
+# Core, with the cases that attack it, and each backend that needs no server.
+LOWEST = (
+    *(f"tests/core/{folder}" for folder in ("samples", "shards", "dataset", "stores", "index")),
+    *("tests/core/test_lens.py", "tests/core/test_cids.py", "tests/core/cli/test_commands.py"),
+    *("tests/backends/test_sqlite.py", "tests/backends/test_s3_store.py"),
+)
+
+
+def lowest_versions() -> list[str]:
+    """Return the lowest version of all that a distribution or one of its extras asks for."""
+    found = set()
+    for folder in FOLDERS:
+        project = nox.project.load_toml(f"{folder}/pyproject.toml")["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        for text in [*project["dependencies"], *(text for extra in extras for text in extra)]:
+            asked = Requirement(text)
+            lowest = [bound.version for bound in asked.specifier if bound.operator == ">="]
+            if lowest and asked.name not in TOOLS:
+                found.add(f"{asked.name}=={lowest[0]}")
+    return sorted(found)
+
+
+@nox.session(python=SUPPORTED[0], tags=["checks"])
+def lowest(session: nox.Session) -> None:
+    """Run tests of the core, hostile input included, on the lowest versions that are allowed."""
+    install(session, "test")
+    # In a second step, as tools of the tests ask for later ones, which they need not have.
+    session.install(*lowest_versions())
+    chosen = session.posargs or ("-m", "not slow and not server", *LOWEST)
+    session.run("pytest", "--numprocesses=auto", "--dist=worksteal", *chosen)
 
 
 @nox.session(python="3.11")
