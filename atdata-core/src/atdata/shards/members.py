@@ -209,7 +209,8 @@ def _are_checksums(numbers: Words, sums: Words) -> Any:
     lowest, first = int(sums.min()), int(sums[0])
     # Writing the few sums that occur takes less than reading every checksum.
     written = write_sums(stored[0], np.arange(lowest, int(sums.max()) + 1) - first)
-    return stored == written.take(sums - np.uint64(lowest))
+    # numpy before 2.1 takes no unsigned numbers for places.
+    return stored == written.take((sums - np.uint64(lowest)).view(np.int64))
 
 
 def join_checksum(columns: Words) -> Words:

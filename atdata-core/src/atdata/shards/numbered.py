@@ -19,7 +19,7 @@ from atdata.shards.members import (
     write_sums,
 )
 from atdata.shards.tar import BLOCK
-from atdata.shards.template import ByteArray, Words, leading, spans
+from atdata.shards.template import ByteArray, Ints, Words, leading, spans
 
 _DIGITS = b"0123456789"
 _FREE = bytes(0x0F if byte in _DIGITS else 0 for byte in range(256))
@@ -80,10 +80,11 @@ class _Header:
         are_sums = join_checksum(columns) == self._checksums.take(self._sums(columns))
         return columns if are_sums.all() else None
 
-    def _sums(self, columns: Words) -> Words:
+    def _sums(self, columns: Words) -> Ints:
         """Add up the digits, whose sums fit into a byte."""
         sums: Words = (columns & self._digits).sum(axis=0)
-        return sums * _ONES >> np.uint64(56)
+        # numpy before 2.1 takes no unsigned numbers for places.
+        return (sums * _ONES >> np.uint64(56)).view(np.int64)
 
 
 class Numbered:
@@ -143,7 +144,7 @@ class Numbered:
         if columns is None:
             return False
         sizes = columns[np.searchsorted(self._extended.places, _SIZE_WORD)]
-        lengths = _LENGTHS.take(sizes >> np.uint64(40) & _BOTH_DIGITS)
+        lengths = _LENGTHS.take((sizes >> np.uint64(40) & _BOTH_DIGITS).view(np.int64))
         return bool(are_times(rows[:, BLOCK : 2 * BLOCK], lengths).all())
 
     def _are_names(self, rows: ByteArray, previous_key: bytes | None) -> bool:
