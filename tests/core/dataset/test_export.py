@@ -409,12 +409,8 @@ from tests.peak_memory import peak_megabytes
 from tests.core.dataset.test_export import Values
 from tests.shard_files import BytesSource, shard_bytes
 
-class Repeated(BytesSource):
-    def list_shards(self):
-        return ["x"] * 60
-
 one = shard_bytes([Values(np.random.default_rng(0).random((256, 256)))] * 40)
-ds = Dataset[Values](Repeated({"x": one}))
+ds = Dataset[Values](BytesSource({str(number): one for number in range(60)}))
 import pyarrow.parquet
 next(iter(ds))
 before = peak_megabytes()
