@@ -136,7 +136,7 @@ def lowest_versions() -> list[str]:
     return sorted(found)
 
 
-@nox.session(python=SUPPORTED[0])
+@nox.session(python=SUPPORTED[0], tags=["checks"])
 def lowest(session: nox.Session) -> None:
     """Run tests of the core, hostile input included, on the lowest versions that are allowed."""
     install(session, "test")
