@@ -68,7 +68,7 @@ _BYTES = st.one_of(
 _CHANGES = st.lists(st.tuples(st.integers(0, COUNT - 1), _PLACES, _BYTES), max_size=3)
 _KEYS = st.builds(
     lambda prefix, digits: [f"{prefix}{number:0{digits}d}" for number in range(COUNT)],
-    st.sampled_from(["", "s_", "train/", "a1b2-", "é"]),
+    st.sampled_from(["", "s_", "train/", "a1b2-", "é", "./", "v1.0/", "x.msgpack/"]),
     st.sampled_from([3, 6, 9, 14, 15, 24]),
 )
 

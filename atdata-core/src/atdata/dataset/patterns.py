@@ -11,6 +11,8 @@ def matches(pattern: Sequence[str], names: Sequence[str]) -> bool:
     if not pattern:
         return not names
     first, *rest = pattern
+    if pattern[:2] == ["**", "**"]:
+        return matches(rest, names)
     if first == "**":
         return any(matches(rest, names[at:]) for at in range(len(names) + 1))
     return bool(names) and fnmatchcase(names[0], first) and matches(rest, names[1:])
