@@ -105,7 +105,7 @@ LEFT_OUT = (
 def portable(session: nox.Session) -> None:
     """Run tests of the core without the calls that macOS or Windows lack; see tests/portable."""
     install(session, "test")
-    site = str(Path("tests/portable/site").resolve())
+    site = str(Path("tests/portable/taken").resolve())
     chosen = ("-m", "not slow and not server", "-k", f"not ({' or '.join(LEFT_OUT)})")
     for system, tests in SYSTEMS.items():
         env = {"ATDATA_TEST_SYSTEM": system, "PYTHONPATH": site}

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 # It is imported when an interpreter starts, not by tests.
-collect_ignore = ["site"]
+collect_ignore = ["taken"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 BACKENDS = ("sqlite", "redis", "postgres", "s3", "atmosphere")
-SITE = Path(__file__).parent / "site"
+SITE = Path(__file__).parent / "taken"
 LINUX = {"preadv", "posix_fadvise", "sched_getaffinity"}
 POSIX = {"fork", "register_at_fork", "getuid", "O_NOFOLLOW", "O_DIRECTORY", "fchmod"}
 MISSING = {
