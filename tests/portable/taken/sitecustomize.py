@@ -1,4 +1,4 @@
-"""Take from atdata what other systems lack: imported by each Python that has this folder in its path.
+"""Take from atdata what other systems lack, in each Python that has this folder in its path.
 
 ``ATDATA_TEST_SYSTEM`` says which system is meant. What is taken away is missing to atdata's own
 modules alone: they get an ``os`` of their own, and cannot import ``fcntl``. pytest, numpy and the
