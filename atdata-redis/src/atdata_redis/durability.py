@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
-from atdata.index.forks import ForkLock
+from atdata.forks import ForkLock
 from atdata_redis.server import Server, to_map
 
 _warned: Final[set[str]] = set()

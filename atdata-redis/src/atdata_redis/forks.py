@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from atdata.index.forks import ForkLock
+from atdata.forks import ForkLock
 
 # No fork waits longer for commands that are under way than they can take.
 _LONGEST_WAIT: Final = 30.0

@@ -15,8 +15,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from atdata.errors import AtdataError, IndexCorruptError, StorageError
+from atdata.forks import ForkLock
 from atdata.home import make_private
-from atdata.index.forks import ForkLock
 from atdata.index.old_rows import (
     OldEntry,
     records_from_entries,

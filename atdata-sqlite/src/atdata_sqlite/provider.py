@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import StaticPool
 
-from atdata.index.forks import ForkLock
+from atdata.forks import ForkLock
 from atdata.index.sql import SQLProvider
 from atdata_sqlite.files import connect, connect_in_memory, is_private, prepare, translate
 

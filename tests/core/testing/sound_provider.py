@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from atdata.errors import NotFoundError, StorageError
-from atdata.index.forks import ForkLock
+from atdata.forks import ForkLock
 from atdata.index.provider import (
     IndexProvider,
     Key,

@@ -148,14 +148,15 @@ def test_a_child_that_is_forked_while_threads_read_does_not_hang(server: FileSer
     context = multiprocessing.get_context("fork")
     with ThreadPoolExecutor(4) as threads:
         reading = [threads.submit(keep_reading) for _ in range(4)]
-        for _ in range(5):
-            child = context.Process(target=is_right, args=(server.url,))
+        children = [context.Process(target=is_right, args=(server.url,)) for _ in range(5)]
+        for child in children:
             child.start()
             child.join(timeout=60)
-            assert child.exitcode == 0
+            child.kill()
         stopping.set()
         for one in reading:
             one.result()
+    assert [child.exitcode for child in children] == [0] * 5
 
 
 def test_a_server_is_reached_by_ipv6() -> None:

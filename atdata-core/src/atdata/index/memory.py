@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from atdata.errors import NotFoundError, StorageError
-from atdata.index.forks import ForkLock
+from atdata.forks import ForkLock
 from atdata.index.provider import (
     IndexProvider,
     Key,

@@ -21,6 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from atdata.dataset.web.address import Address
 from atdata.dataset.web.proxies import Proxy
+from atdata.forks import ForkLock
 
 CONNECT_SECONDS = 30.0
 # A server has this long for so many bytes, or for the whole head of an answer.
@@ -140,6 +141,8 @@ class _Pools:
 # By process, and whose certificates count there. A child leaves alone what it inherited: the
 # connections are its parent's, and a thread that it lacks may hold the lock of a pool.
 _pools: dict[tuple[Any, ...], _Pools] = {}
+# A child forked while OpenSSL reads certificates would wait for OpenSSL's own lock for ever.
+_making = ForkLock()
 
 
 def send(
@@ -182,4 +185,5 @@ def send(
 
 def _own_pools() -> _Pools:
     key = os.getpid(), os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    return _pools.get(key) or _pools.setdefault(key, _Pools())
+    with _making:
+        return _pools.get(key) or _pools.setdefault(key, _Pools())
