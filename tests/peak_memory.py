@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from contextlib import suppress
 from pathlib import Path
@@ -21,3 +22,8 @@ def peak_megabytes() -> int:
         line = next(line for line in _STATUS.read_text().splitlines() if "VmHWM" in line)
         return int(line.split()[1]) >> 10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
+def without_coverage() -> dict[str, str]:
+    """Return the environment of a child process whose time, memory or modules a test looks at."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}

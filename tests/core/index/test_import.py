@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.peak_memory import without_coverage
 
 import atdata
 
@@ -27,11 +28,9 @@ LATER = ["atdata.plugins.doctor", "atdata.index.copying", "atdata.index.stubs", 
 def loaded_by(code: str) -> set[str]:
     """Return the modules that a fresh interpreter has after some code."""
     program = f"import sys, numpy\n{code}\nprint(*sys.modules)"
-    return {
-        *subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        ).stdout.split()
-    }
+    command, env = [sys.executable, "-c", program], without_coverage()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    return {*done.stdout.split()}
 
 
 def test_importing_atdata_imports_what_defines_samples_and_lenses_and_nothing_else() -> None:

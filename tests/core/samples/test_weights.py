@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.shards.reading import as_columns, one_by_one, outcome
+from tests.peak_memory import without_coverage
 from tests.shard_files import tar_bytes
 
 from atdata import DictSample, packable
@@ -118,7 +119,9 @@ sys.exit(f"too dear: {dear}" if dear else 0)
 @pytest.mark.parametrize("field", TYPES)
 def test_two_megabytes_of_msgpack_take_little_memory_and_time_whatever_they_are(field: str) -> None:
     command = [sys.executable, "-c", IN_ITS_OWN_PROCESS, field]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=without_coverage()
+    )
     assert not done.returncode, done.stderr
 
 
