@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,11 @@ __all__ = [
     "redis_server",
     "s3_server",
 ]
+
+# A shell makes what it runs in the background deaf to Ctrl-C, and so would be all the children that
+# tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine must not fail a property test for being slow.
 settings.register_profile("patient", settings(deadline=None))

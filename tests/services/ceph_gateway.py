@@ -24,7 +24,7 @@ _PROGRAMS = (
     *("radosgw", "radosgw-admin"),
 )
 _GATEWAY = "client.rgw.a"
-_MEMORY = 8 << 30
+_MEMORY = 4 << 30
 _RIGHTS = {
     "mon.": {"mon": "allow *"},
     "client.admin": {"mon": "allow *", "osd": "allow *", "mgr": "allow *"},
