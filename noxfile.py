@@ -132,7 +132,8 @@ def lowest_versions() -> list[str]:
             asked = Requirement(text)
             lowest = [bound.version for bound in asked.specifier if bound.operator == ">="]
             if lowest and asked.name not in TOOLS:
-                found.add(f"{asked.name}=={lowest[0]}")
+                extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""
+                found.add(f"{asked.name}{extras}=={lowest[0]}")
     return sorted(found)
 
 
